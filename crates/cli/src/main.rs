@@ -1,0 +1,2 @@
+//! The `openevent` binary.
+fn main() {}
