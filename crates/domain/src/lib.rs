@@ -1,1 +1,15 @@
-//! Placeholder room; filled in the commits that follow.
+//! What the server is about, without a server: ids, tenants, scopes, keys, signals and their rules.
+//!
+//! Invariant: pure. Nothing here reads a clock, draws a random number or touches I/O; time and chance
+//! arrive as parameters through [`ambient`].
+//! Not here: SQL, HTTP status codes, the workflow language.
+
+pub mod ambient;
+pub mod api_key;
+pub mod duration;
+pub mod id;
+pub mod json;
+pub mod rate;
+pub mod scope;
+pub mod signal;
+pub mod tenant;
