@@ -1,0 +1,52 @@
+//! `cargo xtask test`: from a bare Debian machine with Rust to all tests run, in one command.
+//!
+//! Invariant: the exit code is 0 only if every test passed, and the throw-away services are gone either
+//! way. Deliberately not here: tests; the suites live with the crates they test.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::postgres::{self, Cluster};
+use crate::{children, cmd, tools};
+
+/// Arguments of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Passed to `cargo nextest run`, after `--`: a name filter, `-p PACKAGE`, `--no-capture`, …
+    /// With any of them only nextest runs, without the doc tests.
+    #[arg(last = true)]
+    nextest: Vec<String>,
+    /// Only install what the tests need.
+    #[arg(long)]
+    setup_only: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let bin_dir = postgres::ensure_installed()?;
+    tools::NEXTEST.ensure()?;
+    if args.setup_only {
+        return Ok(());
+    }
+    // The suites start the real program, so it must be there and up to date before they run.
+    cmd::run(cmd::cargo().args(["build", "--package", "openevent"]))?;
+    let cluster = Cluster::start(&bin_dir)?;
+    let with_services = |command: &mut Command| {
+        command
+            .env("OPENEVENT_TEST_DATABASE_URL", cluster.url())
+            .env("OPENEVENT_TEST_POSTGRES_BIN", &bin_dir);
+        cmd::run(command)
+    };
+    // Doc tests first: nextest's summary is then the last thing a person (or CI) reads.
+    let doc_tests = if args.nextest.is_empty() {
+        with_services(cmd::cargo().args(["test", "--doc", "--workspace"]))
+    } else {
+        Ok(())
+    };
+    if children::interrupted() {
+        bail!("interrupted");
+    }
+    let suites = with_services(cmd::cargo().args(["nextest", "run", "--workspace"]).args(&args.nextest));
+    drop(cluster);
+    suites.and(doc_tests)
+}
