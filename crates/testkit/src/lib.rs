@@ -1,1 +1,29 @@
-//! Placeholder room; filled in the commits that follow.
+//! Test helpers shared by the crates of the workspace; a dev-dependency only.
+//!
+//! Invariant: everything listens on loopback, on a port the system chose, and ends when its handle is dropped.
+//! Nothing here sleeps: waits end on an event, or fail loudly after [`PATIENCE`].
+//! Deliberately not here: the server's own types. The kit knows the outside of things: HTTP, TCP, databases,
+//! processes and time.
+
+mod bad_receiver;
+mod chaos_proxy;
+mod clock;
+mod databases;
+mod http_client;
+mod listener;
+mod receiver;
+mod server_process;
+
+use std::time::Duration;
+
+pub use bad_receiver::{BadReceiver, Misbehaviour};
+pub use bytes::Bytes;
+pub use chaos_proxy::ChaosProxy;
+pub use clock::FakeClock;
+pub use databases::{PostgresDatabase, SqliteFile, postgres_url, temp_sqlite};
+pub use http_client::{Failure, HttpClient, Reply, Stream};
+pub use receiver::{Answer, Conduct, Received, Receiver};
+pub use server_process::{ServerCommand, ServerProcess};
+
+/// How long a wait lasts before it panics: far longer than anything takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
