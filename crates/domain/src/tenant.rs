@@ -57,7 +57,10 @@ impl Tenant {
 
     /// Which environment this is.
     pub fn environment(&self) -> Environment {
-        if self.0.ends_with(".test") { Environment::Test } else { Environment::Live }
+        match self.0.rsplit_once('.') {
+            Some((_, "test")) => Environment::Test,
+            _ => Environment::Live,
+        }
     }
 }
 

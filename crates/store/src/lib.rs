@@ -1,1 +1,199 @@
-//! Placeholder room; filled in the commits that follow.
+//! The only SQL of the project: SQLite and PostgreSQL behind one [`Store`].
+//!
+//! Invariant: a [`WriteSet`] is on disk before [`Store::submit`] answers `Ok`; every tenant-owned query
+//! takes the tenant as its first parameter.
+//! Not here: decisions. Use cases decide in `domain` and `flow`, then submit what is to be true.
+
+mod catalogue;
+mod error;
+mod fault;
+mod group;
+mod lease;
+mod maintenance;
+mod migrate;
+mod notice;
+mod postgres;
+mod sql;
+mod sqlite;
+mod value;
+mod wake;
+mod write;
+
+pub mod event_types;
+pub mod idempotency;
+pub mod keys;
+pub mod rates;
+pub mod runs;
+pub mod signals;
+pub mod workflows;
+
+pub use error::Error;
+pub use fault::Faults;
+pub use maintenance::{Doctor, backup_sqlite};
+pub use migrate::names as migration_names;
+pub use notice::{NewRun, NewSignal, Notice, TriggerRecord};
+pub use sql::Dialect;
+pub use wake::Wake;
+pub use write::WriteSet;
+
+use group::Job;
+use openevent_domain::ambient::Millis;
+use sql::Select;
+use sqlite::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use value::{Row, Value};
+
+/// Reader threads on a SQLite file.
+const READERS: usize = 3;
+
+/// Where the data is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// One SQLite file.
+    File(PathBuf),
+    /// A PostgreSQL server's URL.
+    Server(String),
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the data is.
+    pub location: Location,
+    /// Sets per transaction; `None` for the default. 1 turns group commit off, for comparison.
+    pub group_max: Option<usize>,
+}
+
+/// Who owns the store's background work: it is tracked by one and ends at the other.
+#[derive(Clone, Debug, Default)]
+pub struct Owner {
+    /// Counts what runs.
+    pub tasks: TaskTracker,
+    /// Ends what listens. Writing goes on until the store is dropped.
+    pub stop: CancellationToken,
+}
+
+/// The database. Cheap to share behind an `Arc`; dropping the last one ends its threads.
+#[derive(Debug)]
+pub struct Store {
+    dialect: Dialect,
+    jobs: flume::Sender<Job>,
+    reads: Reads,
+    wake: Arc<Wake>,
+    faults: Faults,
+    location: Location,
+}
+
+enum Reads {
+    Threads(flume::Sender<Read>),
+    Pool(deadpool_postgres::Pool),
+}
+
+impl std::fmt::Debug for Reads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reads")
+    }
+}
+
+impl Store {
+    /// Opens the database, brings its schema up to date and starts the writer. `owner` owns what runs.
+    pub async fn open(options: Options, now: Millis, owner: &Owner) -> Result<Self, Error> {
+        let wake = Arc::new(Wake::default());
+        let (jobs, waiting) = flume::bounded(group::JOBS_MAX);
+        let group_max = options.group_max.unwrap_or(group::GROUP_MAX).max(1);
+        let (dialect, reads) = match &options.location {
+            Location::File(path) => {
+                migrate::sqlite(&sqlite::connect(path)?, now)?;
+                sqlite::start_writer(path.clone(), waiting, Arc::clone(&wake), group_max)?;
+                (Dialect::Sqlite, Reads::Threads(sqlite::start_readers(path, READERS)?))
+            }
+            Location::Server(url) => {
+                let config: tokio_postgres::Config =
+                    url.parse().map_err(|cause| Error::Refused(Box::new(cause)))?;
+                migrate::postgres(&config, now).await?;
+                let writer = postgres::write_groups(
+                    config.clone(),
+                    waiting,
+                    Arc::clone(&wake),
+                    group_max,
+                    owner.tasks.clone(),
+                );
+                owner.tasks.spawn(writer);
+                let listening = postgres::listen(config.clone(), Arc::clone(&wake));
+                owner.tasks.spawn(owner.stop.clone().run_until_cancelled_owned(listening));
+                (Dialect::Postgres, Reads::Pool(postgres::pool(&config)?))
+            }
+        };
+        Ok(Self { dialect, jobs, reads, wake, faults: Faults::default(), location: options.location })
+    }
+
+    /// Writes a set: all of it, durably, or nothing.
+    pub async fn submit(&self, set: WriteSet) -> Result<(), Error> {
+        self.faults.pass()?;
+        if set.is_empty() {
+            return Ok(());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send_async(Job { set, reply }).await.map_err(|_| Error::away("the writer has ended"))?;
+        answer.await.map_err(|_| Error::away("the writer has ended"))?
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Where the data is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Where commits are told.
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Faults on demand, for tests.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Whether the database answers a read.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.rows(Select::new("SELECT 1", [])).await.map(drop)
+    }
+
+    pub(crate) async fn rows(&self, select: Select) -> Result<Vec<Row>, Error> {
+        self.faults.pass()?;
+        let Select { text, args } = select;
+        if args.iter().any(|arg| matches!(arg, Value::Text(text) if text.contains('\0'))) {
+            // No stored text holds NUL, so nothing can be equal to it (PostgreSQL would refuse the value).
+            return Ok(Vec::new());
+        }
+        match &self.reads {
+            Reads::Pool(pool) => postgres::query(pool, &text, &args).await,
+            Reads::Threads(reads) => {
+                let (reply, answer) = oneshot::channel();
+                let read = Read { text, args, reply };
+                reads.send_async(read).await.map_err(|_| Error::away("the readers have ended"))?;
+                answer.await.map_err(|_| Error::away("the readers have ended"))?
+            }
+        }
+    }
+
+    /// The first row, if any.
+    pub(crate) async fn row(&self, select: Select) -> Result<Option<Row>, Error> {
+        Ok(self.rows(select).await?.into_iter().next())
+    }
+
+    /// A count that stops at `max`, so that it never costs more than reading that many index entries.
+    pub(crate) async fn count(&self, mut select: Select, max: i64) -> Result<i64, Error> {
+        select = select.then_arg("LIMIT", max);
+        select.text = format!("SELECT count(*) FROM ({}) AS counted", select.text);
+        self.row(select).await?.ok_or_else(|| Error::corrupt("a count has no row"))?.int()
+    }
+}

@@ -1,0 +1,74 @@
+//! Every statement of the store, so that each can be prepared on the database at hand.
+//!
+//! Invariant: a text that only one of the two databases reads is found by one call, not by a user.
+//! Not here: running them.
+
+use crate::sql::{Bulk, Dialect, Select, Sql};
+use crate::{Error, Location, Reads, Store};
+use crate::{event_types, idempotency, keys, lease, maintenance, rates, runs, signals, workflows};
+
+fn statements() -> impl Iterator<Item = &'static Sql> {
+    let all = [
+        event_types::STATEMENTS,
+        idempotency::STATEMENTS,
+        keys::STATEMENTS,
+        lease::STATEMENTS,
+        maintenance::STATEMENTS,
+        rates::STATEMENTS,
+        workflows::STATEMENTS,
+    ];
+    all.into_iter().flatten().copied()
+}
+
+fn bulks() -> impl Iterator<Item = &'static Bulk> {
+    let all = [idempotency::BULKS, keys::BULKS, rates::BULKS, runs::BULKS, signals::BULKS];
+    all.into_iter().flatten().copied()
+}
+
+fn selects() -> impl Iterator<Item = Select> {
+    let all = [
+        event_types::selects(),
+        idempotency::selects(),
+        keys::selects(),
+        lease::selects(),
+        maintenance::selects(),
+        rates::selects(),
+        runs::selects(),
+        signals::selects(),
+        workflows::selects(),
+    ];
+    all.into_iter().flatten()
+}
+
+fn texts(dialect: Dialect) -> Vec<String> {
+    let fixed = statements().map(|sql| sql.text(dialect).to_owned());
+    let bulk = bulks().map(|bulk| bulk.text(dialect).to_owned());
+    fixed.chain(bulk).chain(selects().map(|select| select.text)).collect()
+}
+
+impl Store {
+    /// Prepares every statement; answers those the database refuses, each with its words.
+    pub async fn refused_statements(&self) -> Result<Vec<String>, Error> {
+        let texts = texts(self.dialect());
+        match (&self.reads, self.location()) {
+            (Reads::Pool(pool), _) => {
+                let client = pool.get().await.map_err(|cause| Error::Unavailable(cause.into()))?;
+                let mut refused = Vec::new();
+                for text in texts {
+                    if let Err(cause) = client.prepare(&text).await {
+                        refused.push(format!("{text}: {cause}"));
+                    }
+                }
+                Ok(refused)
+            }
+            (Reads::Threads(_), Location::File(path)) => {
+                let connection = crate::sqlite::connect(path)?;
+                let refused = texts.iter().filter_map(|text| {
+                    connection.prepare(text).err().map(|cause| format!("{text}: {cause}"))
+                });
+                Ok(refused.collect())
+            }
+            (Reads::Threads(_), Location::Server(_)) => Err(Error::corrupt("a server has no reader threads")),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Group commit: what waits is written in one transaction; who fails, fails alone.
+//!
+//! Invariant: no timer. A group is what gathered while the last one was being written.
+//! Not here: the drivers, which only execute a [`Plan`].
+
+use crate::Error;
+use crate::notice::Notice;
+use crate::sql::Bulk;
+use crate::value::Value;
+use crate::wake::Wake;
+use crate::write::{Write, WriteSet};
+use tokio::sync::oneshot;
+
+/// A set on its way to disk.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) set: WriteSet,
+    pub(crate) reply: oneshot::Sender<Result<(), Error>>,
+}
+
+/// Write sets that may wait for the writer; more and callers wait to hand theirs in.
+pub(crate) const JOBS_MAX: usize = 8_192;
+/// Sets in one transaction, unless configured.
+pub(crate) const GROUP_MAX: usize = 1_024;
+
+/// Everything a group writes, in order: bulk rows by table, then single statements.
+pub(crate) struct Plan<'a> {
+    pub(crate) bulks: Vec<(&'static Bulk, Vec<&'a [Value]>)>,
+    pub(crate) writes: Vec<&'a Write>,
+    pub(crate) stirs: bool,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn of(jobs: &'a [Job]) -> Self {
+        let mut plan = Self { bulks: Vec::new(), writes: Vec::new(), stirs: false };
+        for job in jobs {
+            for (bulk, row) in &job.set.rows {
+                plan.add(bulk, row);
+            }
+            plan.writes.extend(&job.set.writes);
+            plan.stirs |= !job.set.notice.is_empty();
+        }
+        plan
+    }
+
+    fn add(&mut self, bulk: &'static Bulk, row: &'a [Value]) {
+        match self.bulks.iter_mut().find(|(seen, _)| std::ptr::eq(*seen, bulk)) {
+            Some((_, rows)) => rows.push(row),
+            None => self.bulks.push((bulk, vec![row])),
+        }
+    }
+}
+
+/// Tells a committed group's notices in order, then answers its callers.
+pub(crate) fn committed(jobs: Vec<Job>, wake: &Wake) {
+    let mut stirs = false;
+    for job in jobs {
+        let Job { mut set, reply } = job;
+        let notice: Notice = std::mem::take(&mut set.notice);
+        if !notice.is_empty() {
+            stirs = true;
+            wake.tell(notice);
+        }
+        let _ = reply.send(Ok(()));
+    }
+    if stirs {
+        wake.stir();
+    }
+}
+
+/// Answers every caller of a group that could not be written because the database is away.
+pub(crate) fn away(jobs: Vec<Job>, cause: &Error) {
+    let words = match cause {
+        Error::Unavailable(source) => source.to_string(),
+        other => other.to_string(),
+    };
+    for job in jobs {
+        let _ = job.reply.send(Err(Error::away(&words)));
+    }
+}
+
+/// Answers the caller of a set that was written alone and failed.
+pub(crate) fn refused(jobs: Vec<Job>, cause: Error) {
+    let mut cause = Some(cause);
+    for job in jobs {
+        let _ = job.reply.send(Err(cause.take().unwrap_or_else(|| Error::away("the group failed"))));
+    }
+}

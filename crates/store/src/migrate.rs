@@ -1,0 +1,98 @@
+//! Migrations: the same names in the same order for both databases, each applied once.
+//!
+//! Invariant: a migration that was released is never edited; the pair has one name.
+//! Not here: changing data in code; migrations are SQL only.
+
+use crate::Error;
+use crate::sql::Dialect;
+use rusqlite::Connection;
+use tokio_postgres::{Client, Config, NoTls};
+
+struct Migration {
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+macro_rules! migrations {
+    ($($name:literal),+ $(,)?) => {
+        &[$(Migration {
+            name: $name,
+            sqlite: include_str!(concat!("migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("migrations/postgres/", $name, ".sql")),
+        }),+]
+    };
+}
+
+const ALL: &[Migration] = migrations!["0001_spine"];
+
+const HISTORY: &str =
+    "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)";
+/// PostgreSQL: one node migrates, the others wait for it.
+const LOCK: &str = "SELECT pg_advisory_lock(7310453)";
+const UNLOCK: &str = "SELECT pg_advisory_unlock(7310453)";
+
+/// The names, oldest first.
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|migration| migration.name).collect()
+}
+
+impl Migration {
+    fn script(&self, dialect: Dialect, now: i64) -> String {
+        let body = match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Postgres => self.postgres,
+        };
+        let begin = if dialect == Dialect::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let name = self.name;
+        format!(
+            "{begin};\n{body}\n;INSERT INTO schema_migrations (name, applied_at) VALUES ('{name}', {now});\nCOMMIT;"
+        )
+    }
+}
+
+/// Applies what is missing to a SQLite file. Answers the names applied.
+pub(crate) fn sqlite(connection: &Connection, now: i64) -> Result<Vec<&'static str>, Error> {
+    connection.execute_batch(HISTORY).map_err(crate::sqlite::error)?;
+    let mut applied = Vec::new();
+    for migration in ALL {
+        let seen = "SELECT name FROM schema_migrations WHERE name = $1";
+        if crate::sqlite::query(connection, seen, &[migration.name.into()])?.is_empty() {
+            connection
+                .execute_batch(&migration.script(Dialect::Sqlite, now))
+                .map_err(crate::sqlite::error)?;
+            applied.push(migration.name);
+        }
+    }
+    Ok(applied)
+}
+
+/// Applies what is missing to a PostgreSQL database. Answers the names applied.
+pub(crate) async fn postgres(config: &Config, now: i64) -> Result<Vec<&'static str>, Error> {
+    let (client, connection) = config.connect(NoTls).await.map_err(crate::postgres::error)?;
+    let work = async {
+        client.batch_execute(LOCK).await?;
+        let done = postgres_locked(&client, now).await;
+        client.batch_execute(UNLOCK).await?;
+        drop(client);
+        done
+    };
+    let (done, ended) = tokio::join!(work, connection);
+    if let Err(cause) = ended {
+        tracing::debug!(error = %cause, "the migrating connection ended");
+    }
+    done.map_err(crate::postgres::error)
+}
+
+async fn postgres_locked(client: &Client, now: i64) -> Result<Vec<&'static str>, tokio_postgres::Error> {
+    client.batch_execute(HISTORY).await?;
+    let mut applied = Vec::new();
+    for migration in ALL {
+        let seen = "SELECT name FROM schema_migrations WHERE name = $1";
+        if client.query(seen, &[&migration.name]).await?.is_empty() {
+            client.batch_execute(&migration.script(Dialect::Postgres, now)).await?;
+            applied.push(migration.name);
+        }
+    }
+    Ok(applied)
+}
