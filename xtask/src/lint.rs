@@ -51,7 +51,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.args(["deny", "--offline", "check"]).args(quiet).args(["bans", "licenses", "sources"]);
         with_tool(tools::DENY, args.deny, &mut command)
     });
-    step("machete", &|| with_tool(tools::MACHETE, true, cmd::cargo().arg("machete")));
+    step("machete", &|| {
+        // With this variable set it thinks that it was started by hand and reads "machete" as a folder.
+        with_tool(tools::MACHETE, true, cmd::cargo().arg("machete").env_remove("CARGO_PKG_NAME"))
+    });
     if children::interrupted() {
         bail!("interrupted");
     }

@@ -83,13 +83,14 @@ pub(crate) struct Cluster {
     port: u16,
     bin_dir: PathBuf,
     /// Holds data, socket and log; removed after the server has stopped.
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Cluster {
-    /// Makes an empty cluster in a temp dir and starts it on a free port of 127.0.0.1.
-    pub(crate) fn start(bin_dir: &Path) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("openevent-pg-").tempdir()?;
+    /// Makes an empty cluster in a new folder below `parent` and starts it on a free port of 127.0.0.1.
+    /// When we are root, the account `postgres` must be able to pass through `parent`.
+    pub(crate) fn start(bin_dir: &Path, parent: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("openevent-pg-").tempdir_in(parent)?;
         if is_root() {
             let (user, group) = account_ids()?;
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group))?;
@@ -102,7 +103,7 @@ impl Cluster {
             let mut server = spawn(bin_dir, folder.path(), port)?;
             if became_ready(bin_dir, &mut server, port) {
                 println!("PostgreSQL started on 127.0.0.1:{port} (process {})", server.id());
-                return Ok(Self { server, port, bin_dir: bin_dir.to_path_buf(), folder });
+                return Ok(Self { server, port, bin_dir: bin_dir.to_path_buf(), _folder: folder });
             }
             children::stop(&mut server, Signal::INT, STOP_PATIENCE);
             if tries == START_TRIES || children::interrupted() {
@@ -123,11 +124,6 @@ impl Cluster {
         command.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", ACCOUNT, name]);
         cmd::output(&mut command)?;
         Ok(format!("postgres://{ACCOUNT}@127.0.0.1:{}/{name}", self.port))
-    }
-
-    /// Where data, socket and log are.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 
@@ -233,14 +229,13 @@ mod tests {
     #[test]
     fn a_cluster_answers_and_leaves_nothing_behind() {
         let Some(bin_dir) = find_bin_dir() else { return };
-        let cluster = Cluster::start(&bin_dir).expect("a cluster");
+        let cluster = Cluster::start(&bin_dir, &std::env::temp_dir()).expect("a cluster");
 
         let url = cluster.create_database("extra").expect("a database");
 
         assert!(url.ends_with("/extra"));
-        let (folder, port) = (cluster.folder().to_path_buf(), cluster.port);
+        let port = cluster.port;
         drop(cluster);
-        assert!(!folder.exists());
         assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
     }
 

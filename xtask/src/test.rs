@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     // The suites start the real program, so it must be there and up to date before they run.
     cmd::run(cmd::cargo().args(["build", "--package", "openevent"]))?;
-    let cluster = Cluster::start(&bin_dir)?;
+    let cluster = Cluster::start(&bin_dir, &std::env::temp_dir())?;
     let with_services = |command: &mut Command| {
         command
             .env("OPENEVENT_TEST_DATABASE_URL", cluster.url())
