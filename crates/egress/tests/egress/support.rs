@@ -25,7 +25,7 @@ pub(crate) const AMPLE: Duration = Duration::from_secs(30);
 pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
 pub(crate) fn allow(list: &str) -> Policy {
-    Policy::new(parse_allow_list(list).unwrap(), Loopback::Refused)
+    Policy::new(parse_allow_list(list).expect("a valid list"), Loopback::Refused)
 }
 
 /// What development mode uses.
@@ -56,7 +56,7 @@ pub(crate) fn hasty(url: impl Into<String>) -> Request {
 }
 
 pub(crate) fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+    text.parse().expect("a valid address")
 }
 
 /// A name server under the control of the test: each question takes the next answer, the last one stays.
@@ -80,7 +80,7 @@ impl FakeDns {
 impl Resolve for FakeDns {
     fn resolve(&self, _: &str) -> Addresses {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        let mut answers = self.answers.lock().unwrap();
+        let mut answers = self.answers.lock().expect("no test panics here");
         let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
         Box::pin(async move { answer.ok_or_else(|| io::ErrorKind::NotFound.into()) })
     }

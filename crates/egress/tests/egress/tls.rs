@@ -28,11 +28,12 @@ struct TlsReceiver {
 
 /// An HTTPS server for `name` that answers each connection once.
 async fn serve(name: &str) -> TlsReceiver {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed([name.to_owned()]).expect("the test's own server starts");
     let root = cert.der().clone();
     let acceptor = TlsAcceptor::from(Arc::new(config(root.clone(), &signing_key)));
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = socket.local_addr().unwrap().port();
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the test's own server starts");
+    let port = socket.local_addr().expect("the test's own server starts").port();
     let mut running = JoinSet::new();
     running.spawn(async move {
         while let Ok((stream, _)) = socket.accept().await {
@@ -49,13 +50,13 @@ async fn serve(name: &str) -> TlsReceiver {
 }
 
 fn config(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("the test's own server starts");
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("the test's own server starts")
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
-        .unwrap()
+        .expect("the test's own server starts")
 }
 
 fn client(extra_roots: Vec<CertificateDer<'static>>) -> Client {
@@ -133,8 +134,8 @@ struct PlainTalk {
 
 impl PlainTalk {
     async fn start(how: Misbehaviour) -> Self {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = socket.local_addr().unwrap().port();
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the test's own server starts");
+        let port = socket.local_addr().expect("the test's own server starts").port();
         let mut running = JoinSet::new();
         running.spawn(async move {
             while let Ok((mut stream, _)) = socket.accept().await {
