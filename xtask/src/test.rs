@@ -46,7 +46,42 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if children::interrupted() {
         bail!("interrupted");
     }
-    let suites = with_services(cmd::cargo().args(["nextest", "run", "--workspace"]).args(&args.nextest));
+    let suites = with_services(cmd::cargo().args(nextest_command(&args.nextest)));
     drop(cluster);
     suites.and(doc_tests)
+}
+
+/// `cargo nextest run` for everything, or for the packages that were named.
+fn nextest_command(given: &[String]) -> Vec<&str> {
+    let names_packages = given.iter().any(|argument| {
+        argument == "--package" || argument.starts_with("--package=") || is_short_package(argument)
+    });
+    let mut command = vec!["nextest", "run"];
+    if !names_packages {
+        command.push("--workspace");
+    }
+    command.extend(given.iter().map(String::as_str));
+    command
+}
+
+/// `-p` or `-pNAME`.
+fn is_short_package(argument: &str) -> bool {
+    argument.starts_with("-p")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_packages_unless_some_are_named() {
+        let command = |given: &[&str]| {
+            let given: Vec<String> = given.iter().map(|one| (*one).to_owned()).collect();
+            nextest_command(&given).join(" ")
+        };
+        assert_eq!(command(&[]), "nextest run --workspace");
+        assert_eq!(command(&["--no-capture", "name"]), "nextest run --workspace --no-capture name");
+        assert_eq!(command(&["-p", "x"]), "nextest run -p x");
+        assert_eq!(command(&["--package=x"]), "nextest run --package=x");
+    }
 }
