@@ -4,7 +4,9 @@
 //! library. Causes are in `source()`, for the log.
 //! Not here: HTTP status codes; any complete answer is a [`crate::Response`], also a 500.
 
-use std::fmt;
+use std::{fmt, io};
+
+use rustls::CertificateError;
 
 use crate::{Phase, Refused, connect::Fault};
 
@@ -36,11 +38,21 @@ pub enum Error {
     #[error("the host name could not be resolved")]
     Dns(#[source] Cause),
     /// No address accepted a connection.
-    #[error("the connection could not be opened")]
-    Connect(#[source] Cause),
+    #[error("the connection could not be opened: {kind}")]
+    Connect {
+        /// What the system said of the last address tried.
+        kind: io::ErrorKind,
+        /// The whole story.
+        source: Cause,
+    },
     /// The handshake failed: certificate, protocol version, or no TLS at all.
-    #[error("the TLS handshake failed")]
-    Tls(#[source] Cause),
+    #[error("the TLS handshake failed: {fault}")]
+    Tls {
+        /// What was wrong, as far as it can be told.
+        fault: TlsFault,
+        /// The whole story.
+        source: Cause,
+    },
     /// The deadline, or the limit on connecting, passed. The other side may have acted on the request.
     #[error("timed out while {phase}")]
     Timeout {
@@ -88,6 +100,65 @@ impl fmt::Display for UrlFault {
     }
 }
 
+/// What is wrong with the other side's TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFault {
+    /// Its certificate has expired or is not valid yet.
+    Expired,
+    /// Its certificate is for another name.
+    WrongName,
+    /// Its certificate does not lead to a trusted root, or is broken.
+    Untrusted,
+    /// It does not speak TLS, or none that we do.
+    NotTls,
+    /// Anything else, a closed connection among it.
+    Other,
+}
+
+impl TlsFault {
+    /// Looks for rustls' own error, which arrives wrapped in one or more I/O errors.
+    fn of(cause: &Cause) -> Self {
+        let mut inner: &(dyn std::error::Error + 'static) = &**cause;
+        while let Some(wrapped) = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            inner = wrapped;
+        }
+        match inner.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::InvalidCertificate(why)) => Self::of_certificate(why),
+            Some(
+                rustls::Error::InvalidMessage(_)
+                | rustls::Error::PeerIncompatible(_)
+                | rustls::Error::AlertReceived(_),
+            ) => TlsFault::NotTls,
+            _ => TlsFault::Other,
+        }
+    }
+
+    fn of_certificate(why: &CertificateError) -> Self {
+        match why {
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => TlsFault::Expired,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsFault::WrongName
+            }
+            _ => TlsFault::Untrusted,
+        }
+    }
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TlsFault::Expired => "the certificate has expired or is not valid yet",
+            TlsFault::WrongName => "the certificate is for another name",
+            TlsFault::Untrusted => "the certificate is not trusted",
+            TlsFault::NotTls => "the other side speaks no TLS that we do",
+            TlsFault::Other => "it was cut short",
+        })
+    }
+}
+
 impl Error {
     /// Reads what hyper-util's pool says; faults of our connector lie in its cause.
     pub(crate) fn from_pool(error: hyper_util::client::legacy::Error) -> Self {
@@ -96,9 +167,9 @@ impl Error {
             Some(Fault::Refused(why)) => Error::Refused(*why),
             Some(Fault::Timeout(phase)) => Error::Timeout { phase: *phase },
             Some(Fault::Dns(_)) => Error::Dns(error.into()),
-            Some(Fault::Connect(_)) => Error::Connect(error.into()),
-            Some(Fault::Tls(_)) => Error::Tls(error.into()),
-            None if error.is_connect() => Error::Connect(error.into()),
+            Some(Fault::Connect(why)) => Error::Connect { kind: why.kind(), source: error.into() },
+            Some(Fault::Tls(why)) => Error::Tls { fault: TlsFault::of(why), source: error.into() },
+            None if error.is_connect() => Error::Connect { kind: io::ErrorKind::Other, source: error.into() },
             None => Error::broken(error.into()),
         }
     }

@@ -22,7 +22,7 @@ mod tls;
 
 pub use bytes::Bytes;
 pub use client::{Client, Setup};
-pub use error::{Error, UrlFault};
+pub use error::{Error, TlsFault, UrlFault};
 pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use message::{OverLimit, Redirects, Request, Response};

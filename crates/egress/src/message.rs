@@ -3,7 +3,7 @@
 //! Invariant: a [`Response`] is complete: its body was read to the end, or to the cap if it says `truncated`.
 //! Not here: anything about connections or addresses.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -25,8 +25,9 @@ pub enum OverLimit {
     Truncate,
 }
 
-/// One HTTP request, sent once.
-#[derive(Debug, Clone)]
+/// One HTTP request, sent once. Its debug form shows no values of headers, no query and no body: any of them
+/// may be secret.
+#[derive(Clone)]
 pub struct Request {
     /// Any method but `CONNECT`.
     pub method: http::Method,
@@ -62,8 +63,20 @@ impl Request {
     }
 }
 
-/// What the other side answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &self.url.split(['?', '#']).next().unwrap_or_default())
+            .field("headers", &self.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
+            .field("body_bytes", &self.body.len())
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the other side answered. Its debug form shows no values of headers and no body.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// Status code, never 1xx.
     pub status: u16,
@@ -81,5 +94,16 @@ impl Response {
     /// The first value of a header, whatever the case of `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
+            .field("body_bytes", &self.body.len())
+            .field("truncated", &self.truncated)
+            .finish_non_exhaustive()
     }
 }

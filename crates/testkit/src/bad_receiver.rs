@@ -15,9 +15,11 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    sync::watch,
+    time::timeout,
 };
 
-use crate::listener::Listener;
+use crate::{PATIENCE, listener::Listener};
 
 /// The ways to be bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,7 @@ pub enum Misbehaviour {
 pub struct BadReceiver {
     listener: Listener,
     connections: Arc<AtomicUsize>,
+    left: Arc<watch::Sender<usize>>,
 }
 
 impl BadReceiver {
@@ -64,15 +67,19 @@ impl BadReceiver {
     pub async fn start(how: Misbehaviour) -> Self {
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&connections);
+        let left = Arc::new(watch::Sender::new(0));
+        let farewell = Arc::clone(&left);
         let listener = Listener::start(move |stream| {
             counter.fetch_add(1, Ordering::SeqCst);
+            let farewell = Arc::clone(&farewell);
             async move {
                 // An error is the client giving up, which is what it is meant to do.
                 let _ = misbehave(stream, how).await;
+                farewell.send_modify(|count| *count += 1);
             }
         })
         .await;
-        Self { listener, connections }
+        Self { listener, connections, left }
     }
 
     /// Where it listens.
@@ -83,6 +90,14 @@ impl BadReceiver {
     /// Its `http` URL for a path that begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
+    }
+
+    /// Waits until every connection accepted so far has ended, by the client's doing or its own; panics after
+    /// [`crate::PATIENCE`]. A silent receiver does not notice.
+    pub async fn wait_until_left(&self) {
+        let mut left = self.left.subscribe();
+        let all = timeout(PATIENCE, left.wait_for(|count| *count >= self.connections())).await.is_ok();
+        assert!(all, "a connection is still open");
     }
 
     /// How many connections it has accepted.
@@ -111,7 +126,7 @@ async fn misbehave(mut stream: TcpStream, how: Misbehaviour) -> std::io::Result<
         Misbehaviour::LyingLength => return endless(&mut stream, "content-length: 10\r\n\r\n").await,
         Misbehaviour::HugeLength => {
             say(&mut stream, &format!("{OK}content-length: 10737418240\r\n\r\n")).await?;
-            return std::future::pending().await;
+            return read_head(&mut stream).await;
         }
         Misbehaviour::EndlessHead => {
             say(&mut stream, OK).await?;

@@ -3,7 +3,7 @@
 //! Invariant: every exchange here ends by itself; the tests add no time limit of their own.
 //! Not here: broken TLS (`tls.rs`).
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{io::ErrorKind, net::Ipv4Addr, sync::Arc};
 
 use openevent_egress::{Client, Error, Limits, Loopback, OverLimit, Phase, Policy, Request, Setup};
 use openevent_testkit::{Answer, BadReceiver, Conduct, Misbehaviour, Receiver};
@@ -70,7 +70,10 @@ async fn a_name_without_addresses_and_a_port_without_listener_are_told_apart() {
     let no_listener = local().send(get(format!("http://{unbound}/"))).await.unwrap_err();
 
     assert!(matches!(no_name, Error::Dns(_)) && matches!(empty, Error::Dns(_)), "{no_name:?} {empty:?}");
-    assert!(matches!(no_listener, Error::Connect(_)), "{no_listener:?}");
+    assert!(
+        matches!(no_listener, Error::Connect { kind: ErrorKind::ConnectionRefused, .. }),
+        "{no_listener:?}"
+    );
 }
 
 #[tokio::test]
@@ -172,4 +175,33 @@ async fn an_exchange_that_fails_leaves_the_client_usable() {
     let answered = client.send(get(good.url("/"))).await.unwrap();
 
     assert_eq!(answered.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_given_up_on_is_closed_whatever_still_comes_in() {
+    let endless = [
+        Misbehaviour::Drip,
+        Misbehaviour::DripHead,
+        Misbehaviour::InformationalForever,
+        Misbehaviour::Endless,
+        Misbehaviour::HugeLength,
+        Misbehaviour::EndlessHead,
+    ];
+    for how in endless {
+        let receiver = BadReceiver::start(how).await;
+
+        local().send(hasty(receiver.url("/"))).await.unwrap_err();
+
+        receiver.wait_until_left().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_was_cut_is_closed() {
+    let receiver = BadReceiver::start(Misbehaviour::Endless).await;
+    let request = Request { body_over_limit: OverLimit::Truncate, ..get(receiver.url("/")) };
+
+    local().send(request).await.unwrap();
+
+    receiver.wait_until_left().await;
 }

@@ -129,3 +129,16 @@ async fn an_idle_connection_the_peer_has_closed_costs_nothing_but_a_new_one() {
         }
     }
 }
+
+#[test]
+fn the_debug_form_of_a_request_keeps_its_secrets() {
+    let request = Request {
+        body: Bytes::from_static(b"secret-body"),
+        ..with_header("authorization", "secret-header", "http://x.test/p?token=secret-query".to_owned())
+    };
+
+    let shown = format!("{request:?}");
+
+    assert!(shown.contains("http://x.test/p") && shown.contains("authorization"), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
+}

@@ -5,7 +5,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
-use openevent_egress::{CertificateDer, Client, Error, Limits, Phase, Policy, Setup};
+use openevent_egress::{CertificateDer, Client, Error, Limits, Phase, Setup, TlsFault};
 use openevent_testkit::{BadReceiver, Misbehaviour};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use tokio::{
@@ -85,20 +85,21 @@ async fn an_unknown_certificate_and_another_name_are_not_trusted() {
     let root = format!("https://unknown.test:{}/", unknown.port);
     let wrong_root = client(vec![receiver.root.clone()]).send(get(root)).await.unwrap_err();
 
-    for error in [wrong_name, wrong_root] {
-        assert!(matches!(error, Error::Tls(_)), "{error:?}");
-    }
+    assert!(matches!(wrong_name, Error::Tls { fault: TlsFault::WrongName, .. }), "{wrong_name:?}");
+    assert!(matches!(wrong_root, Error::Tls { fault: TlsFault::Untrusted, .. }), "{wrong_root:?}");
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_is_a_tls_error() {
-    for how in [Misbehaviour::NotHttp, Misbehaviour::CloseAtOnce] {
+    for (how, expected) in
+        [(Misbehaviour::NotHttp, TlsFault::NotTls), (Misbehaviour::CloseAtOnce, TlsFault::Other)]
+    {
         let CertifiedKey { cert, .. } = generate_simple_self_signed(["x.test".to_owned()]).unwrap();
         let receiver = PlainTalk::start(how).await;
 
         let error = client(vec![cert.der().clone()]).send(get(receiver.url())).await.unwrap_err();
 
-        assert!(matches!(error, Error::Tls(_)), "{how:?}: {error:?}");
+        assert!(matches!(error, Error::Tls { fault, .. } if fault == expected), "{how:?}: {error:?}");
     }
 }
 
@@ -118,7 +119,7 @@ async fn a_refused_address_is_refused_before_any_handshake() {
     let CertifiedKey { cert, .. } = generate_simple_self_signed(["x.test".to_owned()]).unwrap();
     let trap = BadReceiver::start(Misbehaviour::Silence).await;
     let setup = Setup { extra_roots: vec![cert.der().clone()], ..Setup::default() };
-    let client = Client::with_setup(Policy::clone(&allow("")), Limits::default(), setup);
+    let client = Client::with_setup(allow(""), Limits::default(), setup);
 
     let error = client.send(get(format!("https://{}/", trap.address()))).await.unwrap_err();
 
