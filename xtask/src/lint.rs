@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         // A wrapper or licence that is allowed but not in use today is no news.
         let quiet = ["--allow", "unused-wrapper", "--allow", "license-not-encountered"];
         let mut command = cmd::cargo();
-        command.args(["deny", "--offline", "check"]).args(quiet).args(["bans", "licenses", "sources"]);
+        command.args(["deny", "check"]).args(quiet).args(["bans", "licenses", "sources"]);
         with_tool(tools::DENY, args.deny, &mut command)
     });
     step("machete", &|| {

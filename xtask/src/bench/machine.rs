@@ -60,7 +60,7 @@ impl fmt::Display for Machine {
         let (p50, p99) = (self.fsync_p50_ms, self.fsync_p99_ms);
         writeln!(
             out,
-            "- append 4 KiB and fsync: p50 {p50:.2} ms, p99 {p99:.2} ms ({FSYNC_ROUNDS} times, idle)"
+            "- append 4 KiB and fsync: p50 {p50:.2} ms, p99 {p99:.2} ms ({FSYNC_ROUNDS} times, before the load)"
         )?;
         write!(out, "- {}; commit {}", self.rustc, self.commit)?;
         if self.file_system == "tmpfs" {

@@ -39,6 +39,9 @@ pub(crate) fn write(file: &Path, report: &str) -> Result<()> {
         format!("# Performance\n\nWritten by `cargo xtask bench --write`.\n\n{BEGIN}\n{END}\n")
     };
     let new = splice(&old, report).with_context(|| format!("cannot write into {}", file.display()))?;
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
     fs::write(file, new)?;
     println!("wrote {}", file.display());
     Ok(())
