@@ -42,6 +42,11 @@ impl ServerCommand {
         Self { binary: binary.into(), args, env: Vec::new() }
     }
 
+    /// `binary` without arguments yet, for the other commands of the command line; see [`Self::output`].
+    pub fn bare(binary: impl Into<PathBuf>) -> Self {
+        Self { binary: binary.into(), args: Vec::new(), env: Vec::new() }
+    }
+
     /// The same with an argument more.
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -74,6 +79,12 @@ impl ServerCommand {
             }
         };
         ServerProcess { child, base_url, output, _readers: readers }
+    }
+
+    /// Runs it to its end and returns what it wrote; panics after [`PATIENCE`].
+    pub async fn output(&self) -> std::process::Output {
+        let ended = timeout(PATIENCE, self.spawn().wait_with_output()).await;
+        ended.expect("the command ends in time").expect("the command's output can be read")
     }
 
     fn spawn(&self) -> Child {

@@ -61,3 +61,13 @@ async fn a_server_that_ends_early_shows_its_last_words() {
     let message = panic.downcast_ref::<String>().unwrap();
     assert!(message.contains("ended early") && message.contains("the port is taken"), "{message}");
 }
+
+#[tokio::test]
+async fn a_command_is_run_to_its_end() {
+    let home = temp_sqlite();
+    let command = ServerCommand::bare(script(home.dir(), "echo \"$1\"; exit 2")).arg("doctor");
+
+    let output = command.output().await;
+
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(2), &b"doctor\n"[..]));
+}
