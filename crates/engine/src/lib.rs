@@ -1,1 +1,22 @@
-//! Placeholder room; filled in the commits that follow.
+//! Where workflows run on one machine: what listens to what, the spine every signal goes through, and the
+//! driver that journals inputs, performs commands and picks everything up again after a crash.
+//!
+//! Invariant: nothing is performed that is not on disk, and everything on disk is performed. A run is
+//! started exactly once; a call to the outside is made at least once, always under the same key.
+//! Not here: the language (`flow`), SQL (`store`), sockets (`egress`), HTTP faces (`server`).
+
+mod actions;
+mod batch;
+mod driver;
+mod handle;
+mod listeners;
+mod live;
+mod registry;
+mod restore;
+mod spine;
+mod timers;
+
+pub use actions::Calls;
+pub use handle::{Control, Engine, Parts, Settings, Unheard};
+pub use registry::{Registry, Workflow};
+pub use spine::{Admitted, Draft, FieldIssue, Refusal, Spine};

@@ -1,0 +1,515 @@
+//! The embedded driver: one thread that takes in what happened, writes it down, then does what follows.
+//!
+//! Invariant: a turn is gather → apply → commit → perform. Whatever fails in between leaves the disk as the
+//! truth: the driver forgets its memory and reads it again.
+//! Not here: restoring (`restore`), calling (`actions`), the rows (`batch`).
+
+use crate::actions::{self, Calls};
+use crate::batch::{Batch, Ended};
+use crate::handle::{Message, Parts, Settings};
+use crate::listeners::Listeners;
+use crate::live::{Beginning, Live};
+use crate::registry::Registry;
+use crate::spine::{Draft, Spine};
+use crate::timers::Timers;
+use openevent_domain::ambient::{Clock, Millis};
+use openevent_domain::id::RunId;
+use openevent_domain::signal::{Attributes, SignalName, cloud_event};
+use openevent_domain::tenant::Tenant;
+use openevent_flow::{Call, Command, Fault, FaultKind, Input, Outcome, Status};
+use openevent_store::{NewSignal, Notice, Owner, Store};
+use serde_json::{Map, Value};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Inputs one turn takes in at most, of each kind.
+const TURN_MAX: usize = 2_048;
+/// How long a phase that no journal entry carries may wait before it is written.
+const MARK_AFTER_MS: i64 = 50;
+/// The longest sleep.
+const TICK_MS: i64 = 1_000;
+/// The longest pause between attempts to write while the database is away.
+const PAUSE_MS_MAX: u64 = 1_000;
+
+/// The driver; see the module.
+pub(crate) struct Driver {
+    pub(crate) store: Arc<Store>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) owner: Owner,
+    pub(crate) settings: Settings,
+    pub(crate) holder: String,
+    pub(crate) runs: HashMap<u64, Live>,
+    pub(crate) by_id: HashMap<RunId, u64>,
+    pub(crate) lease_renewed_at: Millis,
+    spine: Spine,
+    calls: Calls,
+    permits: Arc<Semaphore>,
+    outbox: flume::Sender<Message>,
+    inbox: flume::Receiver<Message>,
+    notices: flume::Receiver<Notice>,
+    pub(crate) next_handle: u64,
+    timers: Timers,
+    pub(crate) listeners: Listeners,
+    watchers: HashMap<RunId, Vec<oneshot::Sender<()>>>,
+    dirty: Vec<u64>,
+    dirty_since: Millis,
+}
+
+/// The driver's memory can no longer be trusted; the disk can.
+pub(crate) struct Lost;
+
+impl Driver {
+    pub(crate) fn new(
+        parts: Parts,
+        spine: Spine,
+        outbox: flume::Sender<Message>,
+        inbox: flume::Receiver<Message>,
+    ) -> Self {
+        let holder = openevent_domain::id::uuid_v7(parts.clock.now(), parts.chance.as_ref()).to_string();
+        Self {
+            notices: parts.store.wake().notices(),
+            permits: Arc::new(Semaphore::new(parts.settings.calls_max)),
+            store: parts.store,
+            registry: parts.registry,
+            clock: parts.clock,
+            owner: parts.owner,
+            settings: parts.settings,
+            holder,
+            runs: HashMap::new(),
+            by_id: HashMap::new(),
+            lease_renewed_at: 0,
+            spine,
+            calls: parts.calls,
+            outbox,
+            inbox,
+            next_handle: 0,
+            timers: Timers::default(),
+            listeners: Listeners::default(),
+            watchers: HashMap::new(),
+            dirty: Vec::new(),
+            dirty_since: 0,
+        }
+    }
+
+    /// Drives until the owner says stop.
+    pub(crate) async fn run(mut self) {
+        let stop = self.owner.stop.clone();
+        while !stop.is_cancelled() {
+            if !self.hold_lease().await {
+                let pause = tokio::time::sleep(Duration::from_millis(TICK_MS as u64));
+                let _ = stop.run_until_cancelled(pause).await;
+                continue;
+            }
+            let driven = match self.restore().await {
+                Ok(()) => self.drive().await,
+                Err(Lost) => Err(Lost),
+            };
+            self.forget_everything();
+            if driven.is_err() && !stop.is_cancelled() {
+                tracing::warn!("the engine reads its runs again from the store");
+                let _ = stop
+                    .run_until_cancelled(tokio::time::sleep(Duration::from_millis(PAUSE_MS_MAX / 4)))
+                    .await;
+            }
+        }
+        self.give_lease_back().await;
+    }
+
+    async fn drive(&mut self) -> Result<(), Lost> {
+        let stop = self.owner.stop.clone();
+        while !stop.is_cancelled() {
+            let woken = self.wait().await;
+            let mut batch = Batch::new(self.clock.now());
+            self.gather(woken, &mut batch).await?;
+            self.settle(batch).await?;
+            if !self.keep_lease().await {
+                return Err(Lost);
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&self) -> Woken {
+        let now = self.clock.now();
+        let marks = if self.dirty.is_empty() { now + TICK_MS } else { self.dirty_since + MARK_AFTER_MS };
+        let due = self.timers.next().unwrap_or(marks).min(marks).min(now + TICK_MS);
+        let pause = Duration::from_millis((due - now).max(0) as u64);
+        tokio::select! {
+            () = self.owner.stop.cancelled() => Woken::ByTime,
+            Ok(notice) = self.notices.recv_async() => Woken::ByNotice(notice),
+            Ok(message) = self.inbox.recv_async() => Woken::ByMessage(message),
+            () = tokio::time::sleep(pause) => Woken::ByTime,
+        }
+    }
+
+    async fn gather(&mut self, woken: Woken, batch: &mut Batch) -> Result<(), Lost> {
+        match woken {
+            Woken::ByNotice(notice) => self.take_notice(notice, batch).await?,
+            Woken::ByMessage(message) => self.take_message(message, batch),
+            Woken::ByTime => {}
+        }
+        let notices: Vec<Notice> = self.notices.try_iter().take(TURN_MAX).collect();
+        for notice in notices {
+            self.take_notice(notice, batch).await?;
+        }
+        let messages: Vec<Message> = self.inbox.try_iter().take(TURN_MAX).collect();
+        for message in messages {
+            self.take_message(message, batch);
+        }
+        for _ in 0..TURN_MAX {
+            let Some((handle, op)) = self.timers.take_due(batch.now) else { break };
+            self.advance(handle, Input::Fired { op }, batch);
+        }
+        self.mark_dirty(batch);
+        Ok(())
+    }
+
+    async fn take_notice(&mut self, notice: Notice, batch: &mut Batch) -> Result<(), Lost> {
+        for run in &notice.runs {
+            self.begin(Beginning::from(run.as_ref()), batch).await?;
+        }
+        for signal in &notice.signals {
+            self.offer_everywhere(signal, batch);
+        }
+        Ok(())
+    }
+
+    fn take_message(&mut self, message: Message, batch: &mut Batch) {
+        match message {
+            Message::Answer { handle, input } => drop(self.advance(handle, input, batch)),
+            Message::Offer { handle, events } => {
+                for event in events {
+                    self.advance(handle, Input::Signal { event }, batch);
+                }
+            }
+            Message::Control { tenant, run, control, reply } => {
+                let handle = self.by_id.get(&run).copied();
+                let handle =
+                    handle.filter(|handle| self.runs.get(handle).is_some_and(|live| live.tenant == tenant));
+                let changed = handle.is_some_and(|handle| self.advance(handle, control.input(), batch));
+                batch.replies.push((reply, changed));
+            }
+            Message::Watch { run, ended } => self.watchers.entry(run).or_default().push(ended),
+        }
+    }
+
+    /// Begins a run that the store has, unless it is driven already.
+    pub(crate) async fn begin(&mut self, beginning: Beginning, batch: &mut Batch) -> Result<(), Lost> {
+        if self.by_id.contains_key(&beginning.id) {
+            return Ok(());
+        }
+        let definition = match self.registry.known_definition(&beginning.definition_hash) {
+            Some(definition) => Some(definition),
+            None => self.registry.definition(&beginning.definition_hash).await.map_err(|_| Lost)?,
+        };
+        let Some(definition) = definition else {
+            tracing::error!(run.id = %beginning.id, "a run's definition is missing or no longer read");
+            return Ok(());
+        };
+        let handle = self.adopt(Live::new(beginning.id.clone(), beginning.tenant, definition));
+        metrics::counter!("openevent_runs_started_total").increment(1);
+        let run_id = beginning.id.as_str().to_owned();
+        let input = Arc::unwrap_or_clone(beginning.input);
+        let started = Input::Started { input, run_id, by_events: beginning.by_events };
+        self.apply(handle, started, beginning.started_at, batch);
+        Ok(())
+    }
+
+    pub(crate) fn adopt(&mut self, live: Live) -> u64 {
+        let handle = self.next_handle;
+        self.next_handle += 1;
+        self.by_id.insert(live.id.clone(), handle);
+        self.runs.insert(handle, live);
+        handle
+    }
+
+    fn offer_everywhere(&mut self, signal: &NewSignal, batch: &mut Batch) {
+        let handles = self.listeners.of(&signal.tenant, &signal.name);
+        if handles.is_empty() {
+            return;
+        }
+        let payload = serde_json::from_str(&signal.payload).unwrap_or_default();
+        let event =
+            cloud_event(signal.id.as_str(), &signal.name, payload, &signal.attributes, signal.received_at);
+        for handle in handles {
+            self.advance(handle, Input::Signal { event: event.clone() }, batch);
+        }
+    }
+
+    fn advance(&mut self, handle: u64, input: Input, batch: &mut Batch) -> bool {
+        self.apply(handle, input, batch.now, batch)
+    }
+
+    /// Hands an input to its run, and at once the answers to what the run emits. `true`: it was accepted.
+    fn apply(&mut self, handle: u64, input: Input, at: Millis, batch: &mut Batch) -> bool {
+        let (mut inputs, mut accepted) = (VecDeque::from([input]), false);
+        while let Some(input) = inputs.pop_front() {
+            let Some(live) = self.runs.get_mut(&handle) else { break };
+            let begins = matches!(input, Input::Started { .. });
+            let text = if begins { None } else { serde_json::to_string(&input).ok() };
+            let step = live.run.apply(&live.definition, if begins { at } else { batch.now }, input);
+            if !step.accepted {
+                continue;
+            }
+            accepted = true;
+            if let Some(text) = text {
+                live.seq += 1;
+                batch.journal(live, text);
+            }
+            for command in step.commands {
+                self.take_command(handle, command, &mut inputs, batch);
+            }
+        }
+        self.note_phase(handle, batch);
+        accepted
+    }
+
+    /// Sorts a command: what is written now, what is answered now, what is done after the commit.
+    pub(crate) fn take_command(
+        &mut self,
+        handle: u64,
+        command: Command,
+        inputs: &mut VecDeque<Input>,
+        batch: &mut Batch,
+    ) {
+        let Some(live) = self.runs.get(&handle) else { return };
+        match command {
+            Command::Emit { op, event } => {
+                inputs.push_back(emit(&self.spine, &live.tenant, op, event, batch))
+            }
+            Command::Finish(outcome) => batch.end(handle, &live.id, outcome),
+            other => batch.effects.push((handle, other)),
+        }
+    }
+
+    /// Gives inputs that arose outside a turn to a run.
+    pub(crate) fn feed(&mut self, handle: u64, inputs: VecDeque<Input>, batch: &mut Batch) {
+        for input in inputs {
+            self.advance(handle, input, batch);
+        }
+    }
+
+    fn note_phase(&mut self, handle: u64, batch: &Batch) {
+        let Some(live) = self.runs.get(&handle) else { return };
+        if !live.run.is_finished() && live.run.status() != live.marked {
+            if self.dirty.is_empty() {
+                self.dirty_since = batch.now;
+            }
+            self.dirty.push(handle);
+        }
+    }
+
+    /// Writes phases that have lasted: most runs end before theirs is worth a row.
+    fn mark_dirty(&mut self, batch: &mut Batch) {
+        if self.dirty.is_empty() || batch.now < self.dirty_since + MARK_AFTER_MS {
+            return;
+        }
+        for handle in std::mem::take(&mut self.dirty) {
+            if let Some(live) = self.runs.get_mut(&handle)
+                && !live.run.is_finished()
+                && live.run.status() != live.marked
+            {
+                batch.mark(live);
+            }
+        }
+    }
+
+    /// Commits a turn and performs what follows from it.
+    pub(crate) async fn settle(&mut self, mut batch: Batch) -> Result<(), Lost> {
+        self.commit(&batch).await?;
+        for (reply, changed) in batch.replies.drain(..) {
+            let _ = reply.send(changed);
+        }
+        for ended in std::mem::take(&mut batch.ended) {
+            self.bury(&ended);
+        }
+        for (handle, command) in std::mem::take(&mut batch.effects) {
+            self.perform(handle, command);
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), Lost> {
+        let mut pause_ms = 50;
+        loop {
+            match self.store.submit(batch.to_set()).await {
+                Ok(()) => return Ok(()),
+                Err(cause) if cause.is_unavailable() => {
+                    tracing::warn!(error = %cause, "the engine waits for the database");
+                    let pause = tokio::time::sleep(Duration::from_millis(pause_ms));
+                    self.owner.stop.run_until_cancelled(pause).await.ok_or(Lost)?;
+                    pause_ms = (pause_ms * 2).min(PAUSE_MS_MAX);
+                }
+                Err(cause) => {
+                    // Another engine wrote in our place, or an unanswered commit was there after all.
+                    tracing::warn!(error = %cause, "the engine's turn was refused");
+                    return Err(Lost);
+                }
+            }
+        }
+    }
+
+    fn bury(&mut self, ended: &Ended) {
+        let Ended { handle, run, status, .. } = ended;
+        if let Some(live) = self.runs.remove(handle) {
+            self.listeners.remove(&live.tenant, *handle);
+        }
+        self.by_id.remove(run);
+        for watcher in self.watchers.remove(run).unwrap_or_default() {
+            let _ = watcher.send(());
+        }
+        metrics::counter!("openevent_runs_finished_total", "status" => status.as_str()).increment(1);
+    }
+
+    pub(crate) fn perform(&mut self, handle: u64, command: Command) {
+        match command {
+            Command::Call { op, call } => self.call(handle, op, call),
+            Command::Timer { op, at } => self.timers.set(at, handle, op),
+            Command::Listen { filters, since, .. } => {
+                let mut names: Vec<Option<String>> =
+                    filters.iter().map(|filter| filter.event_type().map(str::to_owned)).collect();
+                if names.is_empty() {
+                    names.push(None);
+                }
+                self.listen(handle, names, since - self.settings.lookback_ms);
+            }
+            Command::Abandon { op } => {
+                if let Some(live) = self.runs.get_mut(&handle) {
+                    live.abandon(op);
+                }
+            }
+            Command::Emit { .. } | Command::Finish(_) => {}
+        }
+    }
+
+    fn call(&mut self, handle: u64, op: u64, call: Call) {
+        let Some(live) = self.runs.get_mut(&handle) else { return };
+        let outbox = self.outbox.clone();
+        if matches!(self.calls, Calls::Instant)
+            && outbox.try_send(Message::Answer { handle, input: actions::instant(op) }).is_ok()
+        {
+            return;
+        }
+        let (calls, permits) = (self.calls.clone(), Arc::clone(&self.permits));
+        let (run, deadline) = (live.id.clone(), self.settings.call_deadline);
+        let work = async move {
+            let Ok(_permit) = permits.acquire().await else { return };
+            let input = actions::perform(&calls, &run, op, call, deadline).await;
+            let _ = outbox.send_async(Message::Answer { handle, input }).await;
+        };
+        live.calls.retain(|(_, running)| !running.is_finished());
+        live.calls.push((op, self.owner.tasks.spawn(work).abort_handle()));
+    }
+
+    fn listen(&mut self, handle: u64, names: Vec<Option<String>>, since: Millis) {
+        let Some(live) = self.runs.get(&handle) else { return };
+        for name in &names {
+            self.listeners.add(&live.tenant, name.as_deref(), handle);
+        }
+        let (store, outbox, tenant) = (Arc::clone(&self.store), self.outbox.clone(), live.tenant.clone());
+        self.owner.tasks.spawn(async move {
+            for name in names {
+                crate::restore::look_back(&store, &tenant, name.as_deref(), since, |events| {
+                    let outbox = outbox.clone();
+                    async move { outbox.send_async(Message::Offer { handle, events }).await.is_ok() }
+                })
+                .await;
+            }
+        });
+    }
+
+    fn forget_everything(&mut self) {
+        self.runs.clear();
+        self.by_id.clear();
+        self.timers.clear();
+        self.listeners.clear();
+        self.dirty.clear();
+        // Answers to what was forgotten find no run: handles are not used twice.
+        self.inbox.drain().for_each(drop);
+    }
+}
+
+/// What ended a wait.
+enum Woken {
+    ByNotice(Notice),
+    ByMessage(Message),
+    ByTime,
+}
+
+/// Puts an emitted event on the spine; the answer is the event as sent, or why it was not.
+fn emit(spine: &Spine, tenant: &Tenant, op: u64, event: Value, batch: &mut Batch) -> Input {
+    match draft(tenant, event).and_then(|draft| {
+        let refused = |refusal: crate::spine::Refusal| {
+            let words = refusal.0.iter().map(|issue| format!("{}: {}", issue.field, issue.issue));
+            Fault::new(FaultKind::Validation, words.collect::<Vec<_>>().join("; "))
+        };
+        spine.admit(draft, batch.now).map_err(refused)
+    }) {
+        Ok(admitted) => {
+            let signal = &admitted.signal;
+            let payload = serde_json::from_str(&signal.payload).unwrap_or_default();
+            let value = cloud_event(
+                signal.id.as_str(),
+                &signal.name,
+                payload,
+                &signal.attributes,
+                signal.received_at,
+            );
+            batch.signal(admitted);
+            Input::Done { op, value }
+        }
+        Err(error) => Input::Failed { op, error },
+    }
+}
+
+fn draft(tenant: &Tenant, event: Value) -> Result<Draft, Fault> {
+    let invalid = |words: String| Fault::new(FaultKind::Validation, words);
+    let Value::Object(mut attributes) = event else {
+        return Err(invalid("an event is an object".to_owned()));
+    };
+    let name = attributes.remove("type");
+    let name = name.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let name = SignalName::parse(name).map_err(|bad| invalid(format!("the event's type {bad}")))?;
+    let payload = match attributes.remove("data") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(payload)) => payload,
+        // Payloads are objects; any other data travels under one name.
+        Some(other) => Map::from_iter([("value".to_owned(), other)]),
+    };
+    attributes.remove("specversion");
+    Ok(Draft { tenant: tenant.clone(), name, payload, attributes: Attributes(attributes), replay_of: None })
+}
+
+impl Driver {
+    /// Takes up runs whose notice did not fit into the queue, or that another node started.
+    pub(crate) async fn take_up_pending(&mut self) -> Result<(), Lost> {
+        let mut after = None;
+        loop {
+            let page = self.store.pending_runs(after.as_ref(), TURN_MAX as i64).await.map_err(|_| Lost)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.id.clone());
+            let mut batch = Batch::new(self.clock.now());
+            for record in page {
+                self.begin(record.into(), &mut batch).await?;
+            }
+            self.settle(batch).await?;
+        }
+    }
+
+    /// Ends a run that cannot be driven.
+    pub(crate) fn give_up(&mut self, handle: u64, fault: Fault, batch: &mut Batch) {
+        if let Some(live) = self.runs.get(&handle) {
+            batch.end(handle, &live.id, Outcome::Faulted(fault));
+        }
+    }
+
+    /// How many runs are live, for the gauges.
+    pub(crate) fn report(&self) {
+        let waiting = self.runs.values().filter(|live| live.run.status() == Status::Waiting).count();
+        metrics::gauge!("openevent_engine_runs_live").set(self.runs.len() as f64);
+        metrics::gauge!("openevent_engine_runs_waiting").set(waiting as f64);
+    }
+}

@@ -1,0 +1,151 @@
+//! The engine as others see it: start it, ask it to cancel, wait for a run.
+//!
+//! Invariant: what is asked here is answered after the commit that makes it true.
+//! Not here: the loop (see `driver`).
+
+use crate::actions::Calls;
+use crate::driver::Driver;
+use crate::registry::Registry;
+use crate::spine::Spine;
+use openevent_domain::ambient::{Chance, Clock};
+use openevent_domain::id::RunId;
+use openevent_domain::tenant::Tenant;
+use openevent_flow::Input;
+use openevent_store::{Error, Owner, Store};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Messages that may wait for the driver.
+const MESSAGES_MAX: usize = 65_536;
+/// Stack of the driver's thread: expressions may recurse.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// What the engine is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where runs are.
+    pub store: Arc<Store>,
+    /// Which workflows there are.
+    pub registry: Arc<Registry>,
+    /// How the outside is called.
+    pub calls: Calls,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+    /// Who owns the engine's tasks.
+    pub owner: Owner,
+    /// The rest.
+    pub settings: Settings,
+}
+
+/// What an operator can choose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How far a run that begins to listen looks back.
+    pub lookback_ms: i64,
+    /// The longest call.
+    pub call_deadline: Duration,
+    /// Calls under way at one time.
+    pub calls_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { lookback_ms: 60_000, call_deadline: Duration::from_secs(60), calls_max: 1_024 }
+    }
+}
+
+/// What somebody wants of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// End it early.
+    Cancel,
+    /// Pause it.
+    Suspend,
+    /// Let it go on.
+    Resume,
+}
+
+impl Control {
+    pub(crate) fn input(self) -> Input {
+        match self {
+            Self::Cancel => Input::Cancel,
+            Self::Suspend => Input::Suspend,
+            Self::Resume => Input::Resume,
+        }
+    }
+}
+
+/// The driver is not here, or gave no answer.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the engine is not running here now")]
+pub struct Unheard;
+
+/// What others say to the driver.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A call's answer.
+    Answer { handle: u64, input: Input },
+    /// Signals a run that began to listen may have missed, oldest first.
+    Offer { handle: u64, events: Vec<serde_json::Value> },
+    /// Somebody wants something of a run. Answered with whether it changed anything.
+    Control { tenant: Tenant, run: RunId, control: Control, reply: oneshot::Sender<bool> },
+    /// Somebody waits for a run to end.
+    Watch { run: RunId, ended: oneshot::Sender<()> },
+}
+
+/// The embedded engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    registry: Arc<Registry>,
+    spine: Spine,
+    messages: flume::Sender<Message>,
+}
+
+impl Engine {
+    /// Starts the driver on a thread of its own. It stops with the owner's token.
+    pub fn start(parts: Parts) -> Result<Self, Error> {
+        let (messages, inbox) = flume::bounded(MESSAGES_MAX);
+        let spine = Spine::new(Arc::clone(&parts.registry), Arc::clone(&parts.chance));
+        let engine =
+            Self { registry: Arc::clone(&parts.registry), spine: spine.clone(), messages: messages.clone() };
+        let (tasks, runtime) = (parts.owner.tasks.clone(), tokio::runtime::Handle::current());
+        let driver = Driver::new(parts, spine, messages, inbox);
+        let running = tasks.token();
+        let work = move || {
+            runtime.block_on(driver.run());
+            drop(running);
+        };
+        let thread = std::thread::Builder::new().name("engine".into()).stack_size(STACK_BYTES);
+        thread.spawn(work).map_err(|cause| Error::Unavailable(cause.into()))?;
+        Ok(engine)
+    }
+
+    /// Which workflows there are.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Where every signal passes.
+    pub fn spine(&self) -> &Spine {
+        &self.spine
+    }
+
+    /// Cancels, suspends or resumes a run. `false`: the run is not live, or it changed nothing.
+    pub async fn control(&self, tenant: &Tenant, run: &RunId, control: Control) -> Result<bool, Unheard> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Control { tenant: tenant.clone(), run: run.clone(), control, reply };
+        self.messages.send_async(message).await.map_err(|_| Unheard)?;
+        answer.await.map_err(|_| Unheard)
+    }
+
+    /// A receiver that resolves when the run has ended on disk. Ask the store after calling this: a run
+    /// that ended before is not told of again.
+    pub async fn watch(&self, run: &RunId) -> Result<oneshot::Receiver<()>, Unheard> {
+        let (ended, watching) = oneshot::channel();
+        self.messages.send_async(Message::Watch { run: run.clone(), ended }).await.map_err(|_| Unheard)?;
+        Ok(watching)
+    }
+}

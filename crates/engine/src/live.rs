@@ -1,0 +1,87 @@
+//! A run in memory: the interpreter's state and what the driver must know beside it.
+//!
+//! Invariant: `seq` is the number of inputs that are in the journal or in the batch being written.
+//! Not here: the loop (see `driver`).
+
+use openevent_domain::id::{RunId, SignalId};
+use openevent_domain::tenant::Tenant;
+use openevent_flow::{Definition, Run, Status};
+use openevent_store::NewRun;
+use openevent_store::runs::RunRecord;
+use std::sync::Arc;
+use tokio::task::AbortHandle;
+
+/// One live run.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: RunId,
+    pub(crate) tenant: Tenant,
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) run: Run,
+    pub(crate) seq: i64,
+    /// The phase on disk.
+    pub(crate) marked: Status,
+    /// Calls under way, by operation.
+    pub(crate) calls: Vec<(u64, AbortHandle)>,
+}
+
+/// What has to be known to begin a run.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(crate) id: RunId,
+    pub(crate) tenant: Tenant,
+    pub(crate) definition_hash: String,
+    pub(crate) input: Arc<serde_json::Value>,
+    pub(crate) by_events: bool,
+    pub(crate) started_at: i64,
+    pub(crate) event_id: Option<SignalId>,
+}
+
+impl From<&NewRun> for Beginning {
+    fn from(run: &NewRun) -> Self {
+        Self {
+            id: run.id.clone(),
+            tenant: run.tenant.clone(),
+            definition_hash: run.definition_hash.clone(),
+            input: Arc::clone(&run.input),
+            by_events: run.by_events,
+            started_at: run.started_at,
+            event_id: run.event_id.clone(),
+        }
+    }
+}
+
+impl From<RunRecord> for Beginning {
+    fn from(run: RunRecord) -> Self {
+        Self {
+            id: run.id,
+            tenant: run.tenant,
+            definition_hash: run.definition_hash,
+            input: Arc::new(run.input),
+            by_events: run.by_events,
+            started_at: run.started_at,
+            event_id: run.event_id,
+        }
+    }
+}
+
+impl Live {
+    pub(crate) fn new(id: RunId, tenant: Tenant, definition: Arc<Definition>) -> Self {
+        Self { id, tenant, definition, run: Run::new(), seq: 0, marked: Status::Pending, calls: Vec::new() }
+    }
+
+    /// Stops a call whose answer nobody wants any more.
+    pub(crate) fn abandon(&mut self, op: u64) {
+        if let Some(at) = self.calls.iter().position(|(calling, _)| *calling == op) {
+            self.calls.swap_remove(at).1.abort();
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        for (_, call) in &self.calls {
+            call.abort();
+        }
+    }
+}

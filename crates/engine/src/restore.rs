@@ -1,0 +1,234 @@
+//! Picking up after a restart: the lease, the runs on disk, the signals that came meanwhile.
+//!
+//! Invariant: what is restored is the fold of the journal; commands found outstanding are performed again
+//! under the same operation numbers.
+//! Not here: the turns that follow (see `driver`).
+
+use crate::batch::Batch;
+use crate::driver::{Driver, Lost};
+use crate::live::Live;
+use openevent_domain::ambient::Millis;
+use openevent_domain::id::RunId;
+use openevent_domain::signal::cloud_event;
+use openevent_domain::tenant::Tenant;
+use openevent_flow::{Command, Fault, FaultKind, Input, Status};
+use openevent_store::runs::{JournalEntry, RunRecord};
+use openevent_store::signals::{Filter, Order, Place, SignalRecord};
+use openevent_store::{Dialect, Store};
+use serde_json::Value;
+use std::collections::{HashMap, VecDeque};
+
+/// The lease the one engine of many nodes holds.
+const LEASE: &str = "engine";
+/// How long it lasts; another node takes over within ten seconds.
+const LEASE_MS: i64 = 8_000;
+/// How often it is renewed.
+const RENEW_MS: i64 = 2_000;
+/// Runs read at a time.
+const PAGE_RUNS: i64 = 1_000;
+/// Signals read at a time.
+const PAGE_SIGNALS: i64 = 500;
+
+impl Driver {
+    /// On SQLite the file's lock has settled who drives; on PostgreSQL a lease does.
+    pub(crate) async fn hold_lease(&mut self) -> bool {
+        if self.store.dialect() == Dialect::Sqlite {
+            return true;
+        }
+        let now = self.clock.now();
+        let held = self.store.lease_take(LEASE, &self.holder, now, LEASE_MS).await;
+        if let Ok(true) = held {
+            self.lease_renewed_at = now;
+        }
+        held.unwrap_or(false)
+    }
+
+    /// Renews the lease when it is time, and looks for other nodes' work. `false`: it is lost.
+    pub(crate) async fn keep_lease(&mut self) -> bool {
+        let now = self.clock.now();
+        let missed = self.store.wake().take_missed();
+        let due = now - self.lease_renewed_at >= RENEW_MS;
+        if due {
+            self.report();
+        }
+        if self.store.dialect() == Dialect::Sqlite {
+            if due {
+                self.lease_renewed_at = now;
+            }
+            return !missed || self.take_up_pending().await.is_ok();
+        }
+        if due {
+            let held = self.hold_lease().await || now - self.lease_renewed_at < LEASE_MS - RENEW_MS;
+            return held && self.take_up_pending().await.is_ok() && self.hear_other_nodes(now).await;
+        }
+        !missed || self.take_up_pending().await.is_ok()
+    }
+
+    pub(crate) async fn give_lease_back(&self) {
+        if self.store.dialect() == Dialect::Postgres
+            && let Err(cause) = self.store.lease_drop(LEASE, &self.holder).await
+        {
+            tracing::debug!(error = %cause, "the engine's lease was left to expire");
+        }
+    }
+
+    /// Signals other nodes took in: offered again from a little before the last look; runs know what they had.
+    async fn hear_other_nodes(&mut self, now: Millis) -> bool {
+        for (tenant, name) in self.listeners.wanted() {
+            let mut found = Vec::new();
+            let since = now - 2 * LEASE_MS;
+            look_back(&self.store, &tenant, name.as_deref(), since, |events| {
+                found.extend(events);
+                std::future::ready(true)
+            })
+            .await;
+            let mut batch = Batch::new(now);
+            for event in found {
+                let name = event["type"].as_str().unwrap_or_default().to_owned();
+                for handle in self.listeners.of(&tenant, &name) {
+                    self.feed(handle, VecDeque::from([Input::Signal { event: event.clone() }]), &mut batch);
+                }
+            }
+            if self.settle(batch).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Reads every live run from the store.
+    pub(crate) async fn restore(&mut self) -> Result<(), Lost> {
+        let began = self.clock.now();
+        let mut after: Option<RunId> = None;
+        loop {
+            let page = self.store.live_runs(after.as_ref(), PAGE_RUNS).await.map_err(|cause| lost(&cause))?;
+            let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
+            let journals =
+                self.store.live_journals(&first.id, &last.id).await.map_err(|cause| lost(&cause))?;
+            after = Some(last.id.clone());
+            self.restore_page(page, journals).await?;
+        }
+        let took_ms = self.clock.now() - began;
+        metrics::gauge!("openevent_engine_restore_ms").set(took_ms as f64);
+        self.report();
+        tracing::info!(runs = self.runs.len(), duration_ms = took_ms, "the engine has its runs");
+        Ok(())
+    }
+
+    async fn restore_page(&mut self, page: Vec<RunRecord>, journals: Vec<JournalEntry>) -> Result<(), Lost> {
+        let mut by_run: HashMap<RunId, Vec<JournalEntry>> = HashMap::new();
+        for entry in journals {
+            by_run.entry(entry.run_id.clone()).or_default().push(entry);
+        }
+        let mut batch = Batch::new(self.clock.now());
+        for record in page {
+            let journal = by_run.remove(&record.id).unwrap_or_default();
+            self.restore_run(record, journal, &mut batch).await?;
+        }
+        self.settle(batch).await
+    }
+
+    async fn restore_run(
+        &mut self,
+        record: RunRecord,
+        journal: Vec<JournalEntry>,
+        batch: &mut Batch,
+    ) -> Result<(), Lost> {
+        if self.by_id.contains_key(&record.id) {
+            return Ok(());
+        }
+        let definition =
+            self.registry.definition(&record.definition_hash).await.map_err(|cause| lost(&cause))?;
+        let Some(definition) = definition else {
+            tracing::error!(run.id = %record.id, "a run's definition is missing or no longer read");
+            return Ok(());
+        };
+        let mut live = Live::new(record.id.clone(), record.tenant, definition);
+        live.marked = status(&record.status);
+        let run_id = record.id.as_str().to_owned();
+        let started = Input::Started { input: record.input, run_id, by_events: record.by_events };
+        let mut last = live.run.apply(&live.definition, record.started_at, started).commands;
+        let mut damaged = false;
+        for entry in journal {
+            match serde_json::from_str(&entry.input) {
+                Ok(input) => last = live.run.apply(&live.definition, entry.at, input).commands,
+                Err(_) => damaged = true,
+            }
+            live.seq = entry.seq;
+        }
+        let outstanding = live.run.outstanding(&live.definition);
+        let (finished, phase_changed) = (live.run.is_finished(), live.run.status() != live.marked);
+        let handle = self.adopt(live);
+        if damaged {
+            self.give_up(handle, Fault::new(FaultKind::Runtime, "the run's journal is damaged"), batch);
+            return Ok(());
+        }
+        let mut inputs = VecDeque::new();
+        let commands = if finished {
+            last.into_iter().filter(|command| matches!(command, Command::Finish(_))).collect()
+        } else {
+            outstanding
+        };
+        for command in commands {
+            self.take_command(handle, command, &mut inputs, batch);
+        }
+        self.feed(handle, inputs, batch);
+        if !finished
+            && phase_changed
+            && let Some(live) = self.runs.get_mut(&handle)
+        {
+            batch.mark(live);
+        }
+        Ok(())
+    }
+}
+
+fn lost(cause: &openevent_store::Error) -> Lost {
+    tracing::warn!(error = %cause, "the engine cannot read its runs");
+    Lost
+}
+
+fn status(word: &str) -> Status {
+    let all = [
+        Status::Running,
+        Status::Waiting,
+        Status::Suspended,
+        Status::Cancelled,
+        Status::Faulted,
+        Status::Completed,
+    ];
+    all.into_iter().find(|status| status.as_str() == word).unwrap_or_default()
+}
+
+/// Reads a tenant's signals since a time, oldest first, and hands them over in pages until told to stop.
+pub(crate) async fn look_back<F>(
+    store: &Store,
+    tenant: &Tenant,
+    name: Option<&str>,
+    since: Millis,
+    mut hand_over: impl FnMut(Vec<Value>) -> F,
+) where
+    F: Future<Output = bool>,
+{
+    let filter = Filter { name: name.map(str::to_owned), from: Some(since), ..Filter::default() };
+    let mut place = Place::Offset(0);
+    loop {
+        let page = match store.signals(tenant, &filter, Order::OldestFirst, place, PAGE_SIGNALS).await {
+            Ok(page) => page,
+            Err(cause) => {
+                tracing::warn!(error = %cause, "a look back at earlier signals failed");
+                return;
+            }
+        };
+        let Some(last) = page.last() else { return };
+        place = Place::After(last.received_at, last.seq);
+        let full = page.len() as i64 == PAGE_SIGNALS;
+        if !hand_over(page.into_iter().map(event).collect()).await || !full {
+            return;
+        }
+    }
+}
+
+fn event(record: SignalRecord) -> Value {
+    cloud_event(record.id.as_str(), &record.name, record.payload, &record.attributes, record.received_at)
+}

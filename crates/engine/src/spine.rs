@@ -1,0 +1,197 @@
+//! The spine: a message is checked, matched and turned into the rows of one commit.
+//!
+//! Invariant: no I/O. Everything a signal owes, runs so far, is in the same [`WriteSet`] as the signal.
+//! Not here: writing the set; starting the runs (the driver hears of them from the commit).
+
+use crate::registry::{Registry, Workflow};
+use openevent_domain::ambient::{Chance, Millis};
+use openevent_domain::id::{RunId, SignalId};
+use openevent_domain::signal::{Attributes, SignalName, cloud_event};
+use openevent_domain::tenant::Tenant;
+use openevent_flow::{Match, SchemaError};
+use openevent_store::{NewRun, NewSignal, TriggerRecord, WriteSet};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// A message that wants to become a signal.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Whose it will be.
+    pub tenant: Tenant,
+    /// Its name.
+    pub name: SignalName,
+    /// Its payload.
+    pub payload: Map<String, Value>,
+    /// The sender's CloudEvents attributes.
+    pub attributes: Attributes,
+    /// The signal it repeats.
+    pub replay_of: Option<SignalId>,
+}
+
+/// One thing that is wrong with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldIssue {
+    /// Where: `name`, `payload`, `payload.orderId`, …
+    pub field: String,
+    /// What.
+    pub issue: String,
+}
+
+/// Why a message was not admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub Vec<FieldIssue>);
+
+/// A signal with all it owes, not written yet.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The signal.
+    pub signal: Arc<NewSignal>,
+    /// The runs it starts.
+    pub runs: Vec<Arc<NewRun>>,
+}
+
+impl Admitted {
+    /// Adds the rows to a set.
+    pub fn write(&self, set: &mut WriteSet) {
+        set.add_signal(Arc::clone(&self.signal));
+        for run in &self.runs {
+            set.add_run(Arc::clone(run));
+        }
+    }
+}
+
+/// Where every signal passes.
+#[derive(Clone, Debug)]
+pub struct Spine {
+    registry: Arc<Registry>,
+    chance: Arc<dyn Chance>,
+}
+
+impl Spine {
+    /// A spine over the workflows there are.
+    pub fn new(registry: Arc<Registry>, chance: Arc<dyn Chance>) -> Self {
+        Self { registry, chance }
+    }
+
+    /// Matches a message and checks it against the input schema of every workflow it would start.
+    pub fn admit(&self, draft: Draft, now: Millis) -> Result<Admitted, Refusal> {
+        let id = SignalId::mint(now, self.chance.as_ref());
+        let Draft { tenant, name, payload, attributes, replay_of } = draft;
+        let payload = Value::Object(payload);
+        let listeners = self.registry.listeners(&tenant, name.as_str());
+        let text = payload.to_string();
+        let mut triggers = Vec::with_capacity(listeners.len());
+        let mut runs = Vec::new();
+        if !listeners.is_empty() {
+            let event = cloud_event(id.as_str(), name.as_str(), payload, &attributes, now);
+            let input = Arc::new(Value::Array(vec![event]));
+            for workflow in &listeners {
+                let trigger = self.consult(workflow, &input)?;
+                if trigger.matched {
+                    runs.push(Arc::new(self.start(&tenant, workflow, &id, &input, now)));
+                }
+                triggers.push(trigger);
+            }
+        }
+        let name = name.as_str().to_owned();
+        let signal =
+            NewSignal { id, tenant, name, payload: text, attributes, received_at: now, replay_of, triggers };
+        Ok(Admitted { signal: Arc::new(signal), runs })
+    }
+
+    /// A run started by hand.
+    pub fn start_by_hand(
+        &self,
+        tenant: &Tenant,
+        workflow: &Workflow,
+        input: Value,
+        now: Millis,
+    ) -> Result<NewRun, Refusal> {
+        workflow.definition.check_input(&input).map_err(|errors| refusal(errors, "input"))?;
+        Ok(NewRun {
+            id: RunId::mint(now, self.chance.as_ref()),
+            tenant: tenant.clone(),
+            namespace: workflow.namespace.clone(),
+            name: workflow.name.clone(),
+            version: workflow.version.clone(),
+            definition_hash: workflow.hash.clone(),
+            event_id: None,
+            input: Arc::new(input),
+            by_events: false,
+            started_at: now,
+        })
+    }
+
+    fn consult(&self, workflow: &Workflow, input: &Arc<Value>) -> Result<TriggerRecord, Refusal> {
+        let events = input.as_array().map(Vec::as_slice).unwrap_or_default();
+        let filters = workflow.definition.trigger().map(openevent_flow::Trigger::filters).unwrap_or_default();
+        let mut reason = None;
+        let mut matched = filters.is_empty();
+        for filter in filters {
+            match events.first().map(|event| filter.matches(event)) {
+                Some(Match::Yes) => matched = true,
+                Some(Match::No(why)) => reason = reason.or(Some(why)),
+                None => {}
+            }
+        }
+        if matched {
+            workflow.definition.check_events(events).map_err(|errors| refusal(errors, "payload"))?;
+            reason = None;
+        }
+        Ok(TriggerRecord { workflow: workflow.path(), matched, reason })
+    }
+
+    fn start(
+        &self,
+        tenant: &Tenant,
+        workflow: &Workflow,
+        event: &SignalId,
+        input: &Arc<Value>,
+        now: Millis,
+    ) -> NewRun {
+        NewRun {
+            id: RunId::mint(now, self.chance.as_ref()),
+            tenant: tenant.clone(),
+            namespace: workflow.namespace.clone(),
+            name: workflow.name.clone(),
+            version: workflow.version.clone(),
+            definition_hash: workflow.hash.clone(),
+            event_id: Some(event.clone()),
+            input: Arc::clone(input),
+            by_events: true,
+            started_at: now,
+        }
+    }
+}
+
+/// Schema errors in the words of the API: `payload.items.0.price` rather than `/0/data/items/0/price`.
+pub(crate) fn refusal(errors: Vec<SchemaError>, root: &str) -> Refusal {
+    let field = |path: &str| {
+        let inner = path.strip_prefix("/0/data").unwrap_or(path);
+        let parts = inner
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(|part| part.replace("~1", "/").replace("~0", "~"));
+        std::iter::once(root.to_owned()).chain(parts).collect::<Vec<_>>().join(".")
+    };
+    Refusal(
+        errors
+            .into_iter()
+            .map(|error| FieldIssue { field: field(&error.path), issue: error.issue })
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schema_paths_are_told_in_the_callers_words() {
+        let error = |path: &str| SchemaError { path: path.to_owned(), issue: "is wrong".to_owned() };
+        let Refusal(issues) =
+            refusal(vec![error("/0/data/items/0/price"), error(""), error("/orderId")], "payload");
+        let fields: Vec<_> = issues.iter().map(|issue| issue.field.as_str()).collect();
+        assert_eq!(fields, ["payload.items.0.price", "payload", "payload.orderId"]);
+    }
+}
