@@ -1,15 +1,22 @@
 //! A workflow definition, ready to run.
 //!
-//! Invariant: whatever can be checked or compiled ahead of time has been. Not here: running it (`run`).
+//! Invariant: whatever can be checked or compiled ahead of time has been. Not here: reading (`parse`), running (`run`).
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use crate::model::Model;
+use crate::parse::{self, Head};
 use crate::{Issue, SchemaError, Trigger};
 
 /// A parsed, validated and compiled workflow; share it as `Arc<Definition>`.
 #[derive(Debug)]
 pub struct Definition {
     document: Value,
+    head: Head,
+    hash: String,
+    trigger: Option<Trigger>,
+    pub(crate) model: Model,
 }
 
 /// What [`Definition::parse`] found.
@@ -24,33 +31,35 @@ pub struct Parsed {
 impl Definition {
     /// Reads YAML or JSON. The error lists every [`Invalid`](crate::IssueKind::Invalid) finding in document order.
     pub fn parse(source: &str) -> Result<Parsed, Vec<Issue>> {
-        let _ = source;
-        Err(Vec::new())
+        let reading = parse::read(source)?;
+        let hash = hash(&reading.document);
+        let parse::Reading { document, head, model, trigger, warnings } = reading;
+        Ok(Parsed { definition: Self { document, head, hash, trigger, model }, warnings })
     }
 
     /// `document.namespace`.
     pub fn namespace(&self) -> &str {
-        ""
+        &self.head.namespace
     }
 
     /// `document.name`.
     pub fn name(&self) -> &str {
-        ""
+        &self.head.name
     }
 
     /// `document.version`.
     pub fn version(&self) -> &str {
-        ""
+        &self.head.version
     }
 
     /// `document.title`.
     pub fn title(&self) -> Option<&str> {
-        None
+        self.head.title.as_deref()
     }
 
     /// `document.summary`.
     pub fn summary(&self) -> Option<&str> {
-        None
+        self.head.summary.as_deref()
     }
 
     /// The definition as JSON.
@@ -58,26 +67,61 @@ impl Definition {
         &self.document
     }
 
-    /// Hexadecimal SHA-256 of the canonical JSON.
+    /// Hexadecimal SHA-256 of the canonical JSON (members sorted by name, no white space).
     pub fn hash(&self) -> &str {
-        ""
+        &self.hash
     }
 
     /// `schedule.on`, if events start this workflow.
     pub fn trigger(&self) -> Option<&Trigger> {
-        None
+        self.trigger.as_ref()
     }
 
     /// Checks `input.schema` against the input a run would start with.
     pub fn check_input(&self, input: &Value) -> Result<(), Vec<SchemaError>> {
-        let _ = input;
-        Ok(())
+        self.model.input.schema.as_ref().map_or(Ok(()), |schema| schema.check(input))
     }
 
     /// Checks `input.schema` for a run these CloudEvents would start: a schema of arrays sees the array, any other
     /// sees the `data` of a single event, because that is what people describe.
     pub fn check_events(&self, events: &[Value]) -> Result<(), Vec<SchemaError>> {
-        let _ = events;
-        Ok(())
+        let Some(schema) = &self.model.input.schema else { return Ok(()) };
+        match events {
+            [event] if !schema.is_of_arrays() => schema.check(event.get("data").unwrap_or(&Value::Null)),
+            events => schema.check(&Value::Array(events.to_vec())),
+        }
+    }
+}
+
+/// Members are sorted here, whatever order the JSON library keeps.
+fn hash(document: &Value) -> String {
+    let mut hasher = Sha256::new();
+    feed(document, &mut hasher);
+    hex::encode(hasher.finalize())
+}
+
+fn feed(value: &Value, hasher: &mut Sha256) {
+    match value {
+        Value::Array(items) => {
+            hasher.update("[");
+            for (index, item) in items.iter().enumerate() {
+                hasher.update(if index == 0 { "" } else { "," });
+                feed(item, hasher);
+            }
+            hasher.update("]");
+        }
+        Value::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_by_key(|(name, _)| *name);
+            hasher.update("{");
+            for (index, (name, member)) in sorted.into_iter().enumerate() {
+                hasher.update(if index == 0 { "" } else { "," });
+                hasher.update(Value::from(name.as_str()).to_string());
+                hasher.update(":");
+                feed(member, hasher);
+            }
+            hasher.update("}");
+        }
+        scalar => hasher.update(scalar.to_string()),
     }
 }

@@ -9,12 +9,19 @@
 
 mod command;
 mod definition;
+mod duration;
 mod event;
 mod fault;
 mod history;
 mod issue;
+mod jq;
+mod model;
+mod parse;
 mod run;
 mod schema;
+mod template;
+mod uri;
+mod yaml;
 
 pub use command::{Call, Command, HttpCall, HttpOutput, Input, Outcome, Status, Step};
 pub use definition::{Definition, Parsed};

@@ -1,0 +1,215 @@
+//! What a definition says, in the form the interpreter works on.
+//!
+//! Invariant: tasks live in one list and refer to each other by position; names, expressions, schemas and
+//! reusable components are resolved. Not here: reading definitions (`parse`) and running them (`run`).
+
+use std::sync::Arc;
+
+use crate::event::{Mode, Strategy};
+use crate::jq::{Expr, Val};
+use crate::template::Template;
+use crate::{HttpOutput, Schema};
+
+/// Position of a task in [`Model::tasks`].
+pub(crate) type TaskId = u32;
+
+/// Everything a run needs to know.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) root: Block,
+    pub(crate) input: Data,
+    pub(crate) output: Data,
+    pub(crate) timeout: Option<Delay>,
+    /// `$workflow.definition`.
+    pub(crate) definition: Val,
+}
+
+/// Tasks in sequence.
+pub(crate) type Block = Vec<TaskId>;
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) name: Arc<String>,
+    /// JSON pointer, `/do/0/name`.
+    pub(crate) reference: Arc<String>,
+    pub(crate) condition: Option<Expr>,
+    pub(crate) input: Data,
+    pub(crate) output: Data,
+    pub(crate) export: Data,
+    pub(crate) timeout: Option<Delay>,
+    pub(crate) then: Then,
+    /// The task after it in its block.
+    pub(crate) next: Option<TaskId>,
+    /// `$task.definition`.
+    pub(crate) definition: Val,
+    pub(crate) kind: Kind,
+}
+
+/// `input`, `output` or `export`: a transformation and a schema.
+#[derive(Debug, Default)]
+pub(crate) struct Data {
+    pub(crate) shape: Option<Template>,
+    pub(crate) schema: Option<Schema>,
+    /// Why its schema cannot be applied here.
+    pub(crate) refused: Option<String>,
+}
+
+/// Where the flow goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Then {
+    #[default]
+    Continue,
+    Exit,
+    End,
+    Task(TaskId),
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Do(Block),
+    Set(Template),
+    Switch(Vec<Case>),
+    Http(Box<HttpTask>),
+    /// A reusable task, run with these arguments as its input.
+    Function(TaskId, Template),
+    Emit(Template),
+    Listen(Box<ListenTask>),
+    Wait(Delay),
+    Try(Box<TryTask>),
+    Raise(Arc<ErrorTemplate>),
+    For(Box<ForTask>),
+    Fork(ForkTask),
+    /// Valid, but not offered here.
+    Unsupported(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) when: Option<Expr>,
+    pub(crate) then: Then,
+}
+
+#[derive(Debug)]
+pub(crate) struct HttpTask {
+    pub(crate) method: Template,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: Option<Template>,
+    pub(crate) query: Option<Template>,
+    pub(crate) body: Option<Template>,
+    pub(crate) output: HttpOutput,
+    pub(crate) redirect: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Endpoint {
+    /// A URI template.
+    Uri(String),
+    /// An expression that gives the URI, or an object with it.
+    Expr(Template),
+}
+
+#[derive(Debug)]
+pub(crate) struct ListenTask {
+    pub(crate) strategy: Strategy,
+    pub(crate) read: Read,
+    pub(crate) each: Option<Each>,
+}
+
+impl ListenTask {
+    pub(crate) fn mode(&self) -> Mode {
+        self.strategy.mode
+    }
+}
+
+/// Which part of an event is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Data,
+    Envelope,
+    Raw,
+}
+
+/// What is done for each event.
+#[derive(Debug)]
+pub(crate) struct Each {
+    pub(crate) item: Arc<String>,
+    pub(crate) at: Arc<String>,
+    pub(crate) block: Block,
+    pub(crate) output: Data,
+    pub(crate) export: Data,
+}
+
+#[derive(Debug)]
+pub(crate) struct TryTask {
+    pub(crate) block: Block,
+    pub(crate) filter: Option<ErrorFilter>,
+    pub(crate) variable: Arc<String>,
+    pub(crate) when: Option<Expr>,
+    pub(crate) except_when: Option<Expr>,
+    pub(crate) retry: Option<Arc<Retry>>,
+    pub(crate) catch: Option<Block>,
+}
+
+/// Which errors are caught; every given property must be equal.
+#[derive(Debug)]
+pub(crate) struct ErrorFilter {
+    pub(crate) kind: Option<Template>,
+    pub(crate) status: Option<Template>,
+    pub(crate) instance: Option<Template>,
+    pub(crate) title: Option<Template>,
+    pub(crate) detail: Option<Template>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Retry {
+    pub(crate) when: Option<Expr>,
+    pub(crate) except_when: Option<Expr>,
+    pub(crate) delay: Option<Delay>,
+    pub(crate) backoff: Backoff,
+    pub(crate) jitter: Option<(Delay, Delay)>,
+    pub(crate) attempts_max: Option<u32>,
+    pub(crate) attempt_timeout: Option<Delay>,
+    pub(crate) duration_max: Option<Delay>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backoff {
+    Constant,
+    Linear,
+    Exponential,
+}
+
+/// An error to raise.
+#[derive(Debug)]
+pub(crate) struct ErrorTemplate {
+    pub(crate) kind: Template,
+    pub(crate) status: Template,
+    pub(crate) title: Option<Template>,
+    pub(crate) detail: Option<Template>,
+    pub(crate) instance: Option<Template>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ForTask {
+    pub(crate) item: Arc<String>,
+    pub(crate) at: Arc<String>,
+    pub(crate) collection: Expr,
+    pub(crate) condition: Option<Expr>,
+    pub(crate) block: Block,
+}
+
+#[derive(Debug)]
+pub(crate) struct ForkTask {
+    pub(crate) branches: Block,
+    pub(crate) compete: bool,
+}
+
+/// A duration that may be computed.
+#[derive(Debug)]
+pub(crate) enum Delay {
+    /// Milliseconds.
+    Fixed(i64),
+    /// Gives ISO 8601 text or an object of parts.
+    Expr(Template),
+}

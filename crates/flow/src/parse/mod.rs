@@ -1,0 +1,148 @@
+//! Reading a definition: structure, names, expressions and schemas, all findings at once.
+//!
+//! Invariant: a definition that passes can run without anything left to resolve; what is valid but not offered
+//! becomes a task that faults. Not here: YAML itself (`yaml`) and the interpreter (`run`).
+
+mod calls;
+mod data;
+mod document;
+mod events;
+mod flow;
+mod task;
+mod values;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::event::Trigger;
+use crate::jq::{Expr, Val};
+use crate::model::{ErrorTemplate, Kind, Model, Retry, Task, TaskId, Then};
+use crate::template::whole_expression;
+use crate::yaml::{self, Node};
+use crate::{Issue, IssueKind};
+use walk::{At, Findings};
+
+/// Tasks of one definition.
+const TASKS_MAX: usize = 10_000;
+
+/// Variables every expression may use.
+const ARGUMENTS: [&str; 8] = ["context", "input", "output", "secrets", "authorization", "task", "workflow", "runtime"];
+
+/// What reading gives.
+pub(crate) struct Reading {
+    pub(crate) document: Value,
+    pub(crate) head: Head,
+    pub(crate) model: Model,
+    pub(crate) trigger: Option<Trigger>,
+    pub(crate) warnings: Vec<Issue>,
+}
+
+/// `document`.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) title: Option<String>,
+    pub(crate) summary: Option<String>,
+}
+
+/// Reads a definition, or says everything that is wrong with it, in document order.
+pub(crate) fn read(source: &str) -> Result<Reading, Vec<Issue>> {
+    let node = yaml::read(source).map_err(|issue| vec![issue])?;
+    let mut reader = Reader::default();
+    let (head, mut model, trigger) = reader.workflow(&At::root(&node));
+    let mut issues = reader.findings.issues;
+    issues.sort_by_key(|issue| (issue.line, issue.column));
+    if issues.iter().any(|issue| issue.kind == IssueKind::Invalid) {
+        issues.retain(|issue| issue.kind == IssueKind::Invalid);
+        return Err(issues);
+    }
+    let document = node.to_json();
+    let definition = Val::from_json(&document).map_err(|cut| vec![whole(&node, cut.reason())])?;
+    model.definition = definition;
+    model.tasks = reader.tasks;
+    Ok(Reading { document, head, model, trigger, warnings: issues })
+}
+
+fn whole(node: &Node, reason: &str) -> Issue {
+    let (line, column) = (node.place.line, node.place.column);
+    Issue { line, column, path: String::new(), reason: reason.to_owned(), kind: IssueKind::Invalid }
+}
+
+/// State of a reading.
+#[derive(Default)]
+pub(super) struct Reader<'n> {
+    findings: Findings,
+    loose: bool,
+    /// Variables of the constructs around the current place.
+    locals: Vec<String>,
+    tasks: Vec<Task>,
+    uses: Uses<'n>,
+}
+
+/// Reusable components.
+#[derive(Default)]
+struct Uses<'n> {
+    errors: BTreeMap<String, Arc<ErrorTemplate>>,
+    retries: BTreeMap<String, Arc<Retry>>,
+    timeouts: BTreeMap<String, At<'n>>,
+    functions: BTreeMap<String, TaskId>,
+    authentications: BTreeSet<String>,
+    /// Kinds of task that extensions apply to.
+    extended: BTreeSet<String>,
+}
+
+/// Names in one block, which `then` may refer to.
+type Names = Vec<(String, TaskId)>;
+
+impl Reader<'_> {
+    /// Compiles an expression; `${ }` around it is optional where only an expression may stand.
+    fn expr(&mut self, at: &At<'_>) -> Option<Expr> {
+        let text = at.text(&mut self.findings)?;
+        self.code(at, whole_expression(text).unwrap_or(text))
+    }
+
+    fn code(&mut self, at: &At<'_>, source: &str) -> Option<Expr> {
+        let locals = &self.locals;
+        let known = |name: &str| ARGUMENTS.contains(&name) || locals.iter().any(|local| local == name);
+        match Expr::compile(source, &known) {
+            Ok(expr) => Some(expr),
+            Err(reason) => {
+                self.findings.invalid(at, format!("not a valid expression: {reason}"));
+                None
+            }
+        }
+    }
+
+    /// Reads with more variables in sight.
+    fn with_locals<T>(&mut self, names: &[&str], read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.locals.len();
+        self.locals.extend(names.iter().map(|name| (*name).to_owned()));
+        let result = read(self);
+        self.locals.truncate(before);
+        result
+    }
+
+    /// Keeps places for tasks, so that they may refer to each other.
+    fn reserve(&mut self, count: usize) -> TaskId {
+        let first = self.tasks.len();
+        self.tasks.resize_with(first + count, || Task {
+            name: Arc::default(),
+            reference: Arc::default(),
+            condition: None,
+            input: crate::model::Data::default(),
+            output: crate::model::Data::default(),
+            export: crate::model::Data::default(),
+            timeout: None,
+            then: Then::Continue,
+            next: None,
+            definition: Val::Null,
+            kind: Kind::Do(Vec::new()),
+        });
+        first as TaskId
+    }
+}
