@@ -1,0 +1,270 @@
+//! The command line: every command, flag and word of help.
+//!
+//! Invariant: names that the contract gives to scripts (§13) stay as they are.
+//! Not here: doing any of it (`commands/`), values from elsewhere (`config/`).
+
+use crate::config::Flag;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use openevent_domain::tenant::{DEFAULT_PROJECT, Environment};
+use std::path::PathBuf;
+
+/// Named signals start durable workflows: one binary, one address, one file.
+#[derive(Debug, Parser)]
+#[command(name = "openevent", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Read this configuration file instead of ./openevent.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// One file per command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server
+    Serve(Serve),
+    /// Make, list and revoke API keys; works while the server runs
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Create the database or bring its schema up to date
+    Migrate(Data),
+    /// Look over the database, the data directory and the configuration
+    Doctor(Data),
+    /// Copy the SQLite database to a new file, also while the server runs
+    Backup(Backup),
+    /// Send signals to a running server
+    #[command(subcommand)]
+    Signals(Signals),
+    /// Check workflow definitions, and put them on a running server
+    #[command(subcommand)]
+    Workflows(Workflows),
+    /// Look at the runs of a running server
+    #[command(subcommand)]
+    Runs(Runs),
+    /// Print a completion script for a shell
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the data is.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Data {
+    /// Directory of the SQLite database [default: ./data]; DATABASE_URL wins over it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<String>,
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Accept connections here [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Load workflow definitions from this directory [default: ./workflows]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workflows: Option<String>,
+}
+
+/// `keys …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make a key and print it, once
+    Create(KeyCreate),
+    /// List the keys of all projects, without their secrets
+    List(Data),
+    /// Revoke a key, for good
+    Revoke {
+        /// The key's id, as `keys list` shows it.
+        id: String,
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+/// Flags of `keys create`.
+#[derive(Debug, Args)]
+pub(crate) struct KeyCreate {
+    /// What people call the key
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What it may do, such as events:read,events:write or *
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) scopes: Vec<String>,
+    /// Which of the project's data sets [default: live, or what --literal says]
+    #[arg(long)]
+    pub(crate) environment: Option<KeyEnvironment>,
+    /// Whose key; a new name makes a new project
+    #[arg(long, default_value = DEFAULT_PROJECT)]
+    pub(crate) project: String,
+    /// Calls an hour, instead of the default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate_limit: Option<u32>,
+    /// Refuse the key from this time on, Unix milliseconds
+    #[arg(long, value_name = "MS")]
+    pub(crate) expires_at: Option<i64>,
+    /// Store this key instead of a random one; begins with oe_live_ or oe_test_
+    #[arg(long, value_name = "KEY")]
+    pub(crate) literal: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// The two data sets of a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyEnvironment {
+    /// The real thing
+    Live,
+    /// For trying out
+    Test,
+}
+
+impl From<KeyEnvironment> for Environment {
+    fn from(environment: KeyEnvironment) -> Self {
+        match environment {
+            KeyEnvironment::Live => Self::Live,
+            KeyEnvironment::Test => Self::Test,
+        }
+    }
+}
+
+/// Flags of `backup`.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The new file; one that exists is never overwritten
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Which server, and as whom.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Remote {
+    /// The server [default: OPENEVENT_URL, or where `serve` would listen]
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Static token or API key [default: `COMPOZY_API_TOKEN`, `OPENEVENT_API_TOKEN`, `OPENEVENT_API_KEY`, dev-token]
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+}
+
+/// `signals …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Signals {
+    /// Send one signal and print its id and the runs it started
+    Send {
+        /// Its name, such as order.created.
+        name: String,
+        /// Its payload: a JSON object, @FILE, or - for standard input
+        #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+        payload: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// `workflows …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workflows {
+    /// Check definitions without a server
+    Validate {
+        /// YAML or JSON files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Check definitions, then put them on the server; nothing is put unless all are valid
+    Apply {
+        /// YAML or JSON files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Put definitions too whose kinds of calls the server does not offer; such a task faults when reached
+        #[arg(long)]
+        allow_unsupported: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List the server's workflows
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// `runs …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Runs {
+    /// List runs, newest first
+    List {
+        /// pending, running, waiting, suspended, cancelled, faulted or completed
+        #[arg(long)]
+        status: Option<String>,
+        /// Only of this workflow, as namespace/name or name
+        #[arg(long)]
+        workflow: Option<String>,
+        /// How many at most
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Show one run with its tasks
+    Show {
+        /// Its id.
+        id: String,
+        /// Keep showing it until it ends
+        #[arg(long)]
+        watch: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+impl Command {
+    /// The settings that this command's flags make.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let flag = |name, key, value: &Option<String>| value.clone().map(|value| Flag { name, key, value });
+        let data = |data: &Data| flag("--data-dir", "data_dir", &data.data_dir);
+        let set = match self {
+            Self::Serve(serve) => {
+                let listen = flag("--listen", "listen", &serve.listen);
+                vec![listen, data(&serve.data), flag("--workflows", "workflows", &serve.workflows)]
+            }
+            Self::Keys(Keys::Create(create)) => vec![data(&create.data)],
+            Self::Keys(Keys::List(at) | Keys::Revoke { data: at, .. })
+            | Self::Migrate(at)
+            | Self::Doctor(at) => {
+                vec![data(at)]
+            }
+            Self::Backup(backup) => vec![data(&backup.data)],
+            Self::Signals(_) | Self::Workflows(_) | Self::Runs(_) | Self::Completions { .. } => Vec::new(),
+        };
+        set.into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_settings() {
+        let cli = Cli::try_parse_from(["openevent", "serve", "--listen", "127.0.0.1:0", "--data-dir", "d"])
+            .unwrap();
+        let flags: Vec<_> = cli.command.flags().into_iter().map(|flag| (flag.key, flag.value)).collect();
+        assert_eq!(flags, [("listen", "127.0.0.1:0".to_owned()), ("data_dir", "d".to_owned())]);
+    }
+}

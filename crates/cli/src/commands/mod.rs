@@ -1,0 +1,47 @@
+//! The commands other than `serve`, one file each.
+//!
+//! Invariant: each prints through `Output` alone and answers with an exit code.
+//! Not here: the command line (`args.rs`).
+
+mod backup;
+pub(crate) mod completions;
+mod doctor;
+mod health;
+mod keys;
+mod migrate;
+mod run_tree;
+mod runs;
+mod signals;
+mod validate;
+mod workflows;
+
+use crate::args::Command;
+use crate::config::{Config, Environment};
+use crate::output::Output;
+use std::process::ExitCode;
+
+/// Runs a command that is not `serve`.
+pub(crate) async fn run(
+    command: Command,
+    config: Config,
+    environment: &Environment,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    for name in &config.unknown_variables {
+        output.warn(&format!("{name} is set, but there is no such setting"));
+    }
+    match command {
+        Command::Keys(keys) => keys::run(keys, config, output).await?,
+        Command::Migrate(_) => migrate::run(config, output).await?,
+        Command::Doctor(_) => return doctor::run(config, output).await,
+        Command::Backup(backup) => backup::run(&backup.file, &config, output).await?,
+        Command::Signals(signals) => signals::run(signals, &config, environment, output).await?,
+        Command::Workflows(workflows) => {
+            return workflows::run(workflows, &config, environment, output).await;
+        }
+        Command::Runs(runs) => runs::run(runs, &config, environment, output).await?,
+        // Handled before a configuration is needed, or with a runtime of its own.
+        Command::Serve(_) | Command::Completions { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
