@@ -1,0 +1,55 @@
+//! What a path asks of a caller before it is routed.
+//!
+//! Invariant: decided from the path alone, so that an unknown path under `/api/v1` asks for a credential first
+//! and tells a stranger nothing about which paths exist.
+//! Not here: scopes; each endpoint names its own.
+
+/// What a path asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A credential; the call counts against it.
+    Credential,
+    /// No credential; the call counts against the client's address.
+    Open,
+    /// Neither: health, metrics, documents and pages.
+    Free,
+}
+
+/// What this path asks for.
+pub fn of(path: &str) -> Access {
+    if let Some(rest) = path.strip_prefix("/api/v1") {
+        return match rest {
+            "" | "/" => Access::Open,
+            _ if rest == "/public" || rest.starts_with("/public/") => Access::Open,
+            _ if rest.starts_with('/') => Access::Credential,
+            _ => Access::Open,
+        };
+    }
+    if path.starts_with("/bench/") {
+        return Access::Credential;
+    }
+    if path.starts_with("/api/") && path != "/api/health" { Access::Open } else { Access::Free }
+}
+
+/// Whether scripts of other origins may call this path.
+pub fn is_cross_origin(path: &str) -> bool {
+    path.starts_with("/api/") || matches!(path, "/health" | "/openapi.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_classed_by_its_prefix() {
+        for path in ["/api/v1/events", "/api/v1/nothing", "/api/v1/publicity", "/bench/ack"] {
+            assert_eq!(of(path), Access::Credential, "{path}");
+        }
+        for path in ["/api/v1", "/api/v1/public/events", "/api/v2", "/api/v10/x"] {
+            assert_eq!(of(path), Access::Open, "{path}");
+        }
+        for path in ["/", "/health", "/api/health", "/metrics", "/docs", "/nothing"] {
+            assert_eq!(of(path), Access::Free, "{path}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Who calls, and whether they may: permissions are extractor types.
+//!
+//! Invariant: a handler that takes `Can<S>` runs only for callers who hold `S`; put it first in the argument
+//! list, so that it is asked before the path's ids and the body are read.
+//! Not here: finding out who calls (see `keyring`).
+
+use super::moment::PastTheGate;
+use super::problem::Problem;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use openevent_domain::id::{KeyId, ProjectId};
+use openevent_domain::scope::Scopes;
+use openevent_domain::tenant::Tenant;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Which credential was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The operator's static token.
+    Operator,
+    /// An API key.
+    Key(KeyId),
+}
+
+/// An authenticated caller.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The data they see.
+    pub tenant: Tenant,
+    /// Their project.
+    pub project_id: ProjectId,
+    /// What they may do.
+    pub scopes: Scopes,
+    /// How they showed it.
+    pub credential: Credential,
+}
+
+impl Caller {
+    /// Whether they came with the operator's static token.
+    pub fn is_operator(&self) -> bool {
+        self.credential == Credential::Operator
+    }
+
+    /// Refuses unless the caller holds the scope.
+    pub fn require(&self, scope: &str) -> Result<(), Problem> {
+        if self.scopes.grant(scope) { Ok(()) } else { Err(Problem::forbidden(scope)) }
+    }
+}
+
+/// Any valid credential.
+#[derive(Clone, Debug)]
+pub struct Anyone(pub Arc<Caller>);
+
+impl Deref for Anyone {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Anyone {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Arc<Caller>>().cloned();
+        caller.map(Self).ok_or_else(|| Problem::internal(PastTheGate))
+    }
+}
+
+/// A scope as a type.
+pub trait Scope: Send + Sync + 'static {
+    /// The word a key must hold.
+    const WORD: &'static str;
+}
+
+/// A caller who holds the scope `S`.
+#[derive(Clone, Debug)]
+pub struct Can<S> {
+    caller: Arc<Caller>,
+    scope: PhantomData<S>,
+}
+
+impl<S> Can<S> {
+    /// The caller, to be kept.
+    pub fn caller(&self) -> Arc<Caller> {
+        Arc::clone(&self.caller)
+    }
+}
+
+impl<S> Deref for Can<S> {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl<S: Scope, T: Sync> FromRequestParts<T> for Can<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &T) -> Result<Self, Problem> {
+        let Anyone(caller) = Anyone::from_request_parts(parts, state).await?;
+        caller.require(S::WORD)?;
+        Ok(Self { caller, scope: PhantomData })
+    }
+}
+
+macro_rules! scopes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        $($(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl Scope for $name {
+            const WORD: &'static str = $word;
+        })*
+
+        /// Every scope an endpoint can ask for.
+        pub const WORDS: &[&str] = &[$($word),*];
+    };
+}
+
+scopes! {
+    /// Reading events.
+    ReadEvents = "events:read",
+    /// Making and changing events, and sending signals.
+    WriteEvents = "events:write",
+    /// Deleting events.
+    DeleteEvents = "events:delete",
+    /// Reading vendors.
+    ReadVendors = "vendors:read",
+    /// Reading sponsors.
+    ReadSponsors = "sponsors:read",
+    /// Reading tasks.
+    ReadTasks = "tasks:read",
+    /// Making and changing tasks.
+    WriteTasks = "tasks:write",
+    /// Reading budgets.
+    ReadBudget = "budget:read",
+    /// Changing budgets.
+    WriteBudget = "budget:write",
+    /// Reading signals and the stream.
+    ReadSignals = "signals:read",
+    /// Reading workflows and event types.
+    ReadWorkflows = "workflows:read",
+    /// Putting and deleting workflows and event types.
+    WriteWorkflows = "workflows:write",
+    /// Reading runs.
+    ReadRuns = "runs:read",
+    /// Starting and steering runs.
+    WriteRuns = "runs:write",
+    /// Administration: keys, webhooks, the directory.
+    Everything = "*",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WORDS;
+    use openevent_domain::scope::KNOWN;
+
+    #[test]
+    fn every_known_scope_can_be_asked_for() {
+        for word in KNOWN {
+            assert!(WORDS.contains(&word), "{word}");
+        }
+        assert_eq!(WORDS.len(), KNOWN.len() + 1);
+    }
+}

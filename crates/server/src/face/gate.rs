@@ -1,0 +1,255 @@
+//! The one middleware: every request passes it on its way in, every answer on its way out.
+//!
+//! Invariant: credential, then rate limit, then the router (scope, path, body). Every answer, also one made by
+//! a library or after a panic, leaves with a request id, and every failure in the envelope.
+//! Not here: what the single steps mean; each has a file of its own beside this one.
+
+use super::access::{self, Access};
+use super::caller::Caller;
+use super::moment::Moment;
+use super::problem::{Code, Problem};
+use super::rates::Subject;
+use super::telemetry::NO_ROUTE;
+use super::{client, etag, mapping, request_id, stamp};
+use crate::state::App;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use openevent_domain::ambient::Millis;
+use openevent_domain::rate::{Limit, Verdict};
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument;
+
+/// What we remember of a request until it is answered.
+struct Visit {
+    began: Instant,
+    now: Millis,
+    id: HeaderValue,
+    method: Method,
+    route: Option<MatchedPath>,
+    is_cross_origin: bool,
+    wants_problem_json: bool,
+    if_none_match: Option<HeaderValue>,
+}
+
+/// Where a call stands after credential and rate limit.
+struct Admission {
+    verdict: Option<Verdict>,
+    outcome: Result<Option<Arc<Caller>>, Problem>,
+}
+
+/// The middleware.
+pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let visit = Visit::of(&app, &request);
+    let address = client::address(&request, app.settings.client_address_header.as_ref());
+    if visit.method == Method::OPTIONS && request.uri().path().starts_with("/api/") {
+        return visit.preflight(&app, address);
+    }
+    let admission = admit(&app, request.uri().path(), request.headers(), address, visit.now).await;
+    let response = match admission.outcome {
+        Err(problem) => problem.into_response(),
+        Ok(caller) => {
+            let extensions = request.extensions_mut();
+            extensions.insert(Moment(visit.now));
+            if let Some(caller) = caller {
+                extensions.insert(caller);
+            }
+            let span = visit.span();
+            run(next, request).instrument(span).await
+        }
+    };
+    visit.finish(&app, response, admission.verdict)
+}
+
+async fn run(next: Next, request: Request) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => Problem::internal(Panicked(words_of(panic.as_ref()))).into_response(),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked: {0}")]
+struct Panicked(String);
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
+}
+
+async fn admit(app: &App, path: &str, headers: &HeaderMap, address: IpAddr, now: Millis) -> Admission {
+    let by_address = Limit::per_hour(app.settings.address_rate_per_hour);
+    let anonymous = || {
+        let meter = app.rates.meter(&Subject::Address(address));
+        app.rates.hit(&meter, by_address, now)
+    };
+    match access::of(path) {
+        Access::Free => {
+            let verdict = app.rates.peek(&Subject::Address(address), by_address, now);
+            Admission { verdict: Some(verdict), outcome: Ok(None) }
+        }
+        Access::Open => Admission::limited(Some(anonymous()), now, Ok(None)),
+        Access::Credential => match app.keyring.identify(headers, &app.rates, now).await {
+            Ok(Some(known)) => {
+                let verdict = known.metered.map(|(meter, limit)| app.rates.hit(&meter, limit, now));
+                Admission::limited(verdict, now, Ok(Some(known.caller)))
+            }
+            Ok(None) => Admission::limited(Some(anonymous()), now, Err(Problem::unauthorized())),
+            Err(error) => {
+                let verdict = app.rates.peek(&Subject::Address(address), by_address, now);
+                Admission { verdict: Some(verdict), outcome: Err(error.into()) }
+            }
+        },
+    }
+}
+
+impl Admission {
+    /// What was decided, unless the limit is reached.
+    fn limited(verdict: Option<Verdict>, now: Millis, outcome: Result<Option<Arc<Caller>>, Problem>) -> Self {
+        let refused = verdict.filter(|verdict| !verdict.admitted);
+        let outcome = match refused {
+            Some(verdict) => Err(Problem::rate_limited(verdict.retry_after_s(now))),
+            None => outcome,
+        };
+        Self { verdict, outcome }
+    }
+}
+
+impl Visit {
+    fn of(app: &App, request: &Request) -> Self {
+        let headers = request.headers();
+        let now = app.clock.now();
+        let is_problem_json = |value: &HeaderValue| {
+            let value = value.as_bytes();
+            value.windows(PROBLEM_JSON.len()).any(|part| part.eq_ignore_ascii_case(PROBLEM_JSON.as_bytes()))
+        };
+        Self {
+            began: Instant::now(),
+            now,
+            id: request_id::of(headers, now, app.chance.as_ref()),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            is_cross_origin: access::is_cross_origin(request.uri().path()),
+            wants_problem_json: headers.get_all(ACCEPT).iter().any(is_problem_json),
+            if_none_match: headers.get(IF_NONE_MATCH).cloned(),
+        }
+    }
+
+    fn span(&self) -> tracing::Span {
+        tracing::debug_span!(
+            "request",
+            "request.id" = request_id::text(&self.id),
+            "http.method" = self.method.as_str(),
+            "http.route" = self.route(),
+        )
+    }
+
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
+    }
+
+    fn preflight(&self, app: &App, address: IpAddr) -> Response {
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        stamp::preflight(response.headers_mut());
+        let limit = Limit::per_hour(app.settings.address_rate_per_hour);
+        let verdict = app.rates.peek(&Subject::Address(address), limit, self.now);
+        self.stamp(&mut response, Some(&verdict));
+        response
+    }
+
+    fn finish(self, app: &App, response: Response, verdict: Option<Verdict>) -> Response {
+        let mut response = self.enveloped(response);
+        if let Some(given) = &self.if_none_match
+            && etag::is_unchanged(&self.method, &response, given)
+        {
+            response = etag::not_modified(response);
+        }
+        self.stamp(&mut response, verdict.as_ref());
+        self.tell(app, &response);
+        response
+    }
+
+    fn stamp(&self, response: &mut Response, verdict: Option<&Verdict>) {
+        let headers = response.headers_mut();
+        stamp::request_id(headers, &self.id);
+        stamp::no_guessing(headers);
+        if let Some(verdict) = verdict {
+            stamp::rate(headers, verdict);
+        }
+        if self.is_cross_origin {
+            stamp::cross_origin(headers);
+        }
+    }
+
+    /// A failure that is not ours yet is put into the envelope; ours is written as problem+json if asked for.
+    fn enveloped(&self, mut response: Response) -> Response {
+        let status = response.status();
+        if !status.is_client_error() && !status.is_server_error() {
+            return response;
+        }
+        let is_ours = response.extensions().get::<Problem>().is_some();
+        if is_ours && !self.wants_problem_json {
+            return response;
+        }
+        let problem = response.extensions_mut().remove::<Problem>();
+        let problem = problem.unwrap_or_else(|| mapping::of_status(status));
+        let (mut parts, _) = response.into_parts();
+        let (kind, body) = if self.wants_problem_json {
+            (PROBLEM_JSON, problem.problem_json(request_id::text(&self.id)))
+        } else {
+            ("application/json", problem.envelope())
+        };
+        parts.status = problem.status();
+        parts.headers.remove(CONTENT_LENGTH);
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        parts.extensions.insert(problem);
+        Response::from_parts(parts, body.into())
+    }
+
+    fn tell(&self, app: &App, response: &Response) {
+        let status = response.status();
+        let took = self.began.elapsed();
+        app.meters.answered(self.route(), &self.method, status.as_u16(), took);
+        let problem = response.extensions().get::<Problem>();
+        if problem.is_some_and(|problem| problem.code() == Code::RateLimitExceeded) {
+            app.meters.limited();
+        }
+        let (id, method) = (request_id::text(&self.id), self.method.as_str());
+        if status.is_server_error() {
+            let cause = problem.and_then(Problem::cause).map(chain).unwrap_or_default();
+            tracing::error!(
+                "request.id" = id,
+                "http.method" = method,
+                "http.route" = self.route(),
+                "http.status" = status.as_u16(),
+                "duration_ms" = took.as_secs_f64() * 1000.0,
+                cause,
+                "a request failed",
+            );
+        } else {
+            tracing::debug!(
+                "request.id" = id,
+                "http.method" = method,
+                "http.route" = self.route(),
+                "http.status" = status.as_u16(),
+                "duration_ms" = took.as_secs_f64() * 1000.0,
+                "answered",
+            );
+        }
+    }
+}
+
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// An error and what caused it, for the log.
+fn chain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let causes = std::iter::successors(Some(first), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

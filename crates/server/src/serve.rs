@@ -1,0 +1,85 @@
+//! Serving: connections in, background care beside it, a drain at the end.
+//!
+//! Invariant: after `stop`, no new connection is taken, answers under way are finished (for as long as the
+//! settings say), and counts are on disk before [`serve`] returns.
+//! Not here: routes; opening the listener.
+
+use crate::face::rates::Urgency;
+use crate::face::telemetry::recorder;
+use crate::router;
+use crate::state::App;
+use axum::serve::ListenerExt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often counts are written behind.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+/// How often, in flushes, schemas put on other nodes are looked for.
+const REFRESH_EVERY_FLUSHES: u32 = 6;
+
+/// Serves until `stop` is cancelled and the last answer is given.
+pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) -> io::Result<()> {
+    let ended = CancellationToken::new();
+    let serving = async {
+        let served = accept(listener, &app, &stop).await;
+        ended.cancel();
+        served
+    };
+    let (served, ()) = tokio::join!(serving, care(&app, &ended));
+    if let Err(cause) = app.flush(Urgency::Last).await {
+        tracing::warn!(cause = %cause, "rate-limit counts could not be written at the end");
+    }
+    served
+}
+
+async fn accept(listener: TcpListener, app: &Arc<App>, stop: &CancellationToken) -> io::Result<()> {
+    let service = router(Arc::clone(app)).into_make_service_with_connect_info::<SocketAddr>();
+    // Small answers must not wait for the peer's acknowledgement.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let (stopping, told) = (app.stopping.clone(), stop.clone());
+    let until_told = async move {
+        told.cancelled().await;
+        stopping.cancel();
+    };
+    let serving = axum::serve(listener, service).with_graceful_shutdown(until_told);
+    tokio::select! {
+        served = serving => served,
+        () = patience(stop, app.settings.drain_ms_max) => {
+            tracing::warn!("connections were still open at the end of the drain and are cut");
+            Ok(())
+        }
+    }
+}
+
+async fn patience(stop: &CancellationToken, drain_ms_max: u64) {
+    stop.cancelled().await;
+    tokio::time::sleep(Duration::from_millis(drain_ms_max)).await;
+}
+
+/// Keeps the shared state well until `ended`.
+async fn care(app: &App, ended: &CancellationToken) {
+    let mut tick = tokio::time::interval(FLUSH_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut flushes: u32 = 0;
+    loop {
+        tokio::select! {
+            () = ended.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(cause) = app.flush(Urgency::Usual).await {
+            tracing::debug!(cause = %cause, "rate-limit counts could not be written; they stay in memory");
+        }
+        flushes = flushes.wrapping_add(1);
+        if flushes.is_multiple_of(REFRESH_EVERY_FLUSHES) {
+            recorder().run_upkeep();
+            if let Err(cause) = app.schemas.refresh(&app.store).await {
+                tracing::debug!(cause = %cause, "schemas could not be read again");
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the operator decides about the server face.
+//!
+//! Invariant: read and checked once, before the first connection.
+//! Not here: files, environment and flags; the binary reads those.
+
+use http::HeaderName;
+use openevent_domain::api_key;
+use openevent_domain::rate::DEFAULT_PER_HOUR;
+use secrecy::{ExposeSecret, SecretString};
+
+/// The settings of the server face.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The operator's static token. Unset or empty: `dev-token`, in development only.
+    pub static_token: Option<SecretString>,
+    /// Whether we listen on loopback only.
+    pub development: bool,
+    /// Calls a minute the static token may make; `None` is unlimited.
+    pub static_rate_per_minute: Option<u32>,
+    /// Calls an hour an address may make without a credential.
+    pub address_rate_per_hour: u32,
+    /// The header in which a proxy of ours writes the client's address. `None`: the connection's address.
+    pub client_address_header: Option<HeaderName>,
+    /// Whether `POST /bench/ack` is there.
+    pub bench: bool,
+    /// How long open exchanges may take to end after we were asked to stop, in milliseconds.
+    pub drain_ms_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            static_token: None,
+            development: false,
+            static_rate_per_minute: None,
+            address_rate_per_hour: DEFAULT_PER_HOUR,
+            client_address_header: None,
+            bench: false,
+            drain_ms_max: 10_000,
+        }
+    }
+}
+
+/// Settings nobody can serve with.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadSettings {
+    /// A static token that looks like an API key would never be compared.
+    #[error("the static token must not begin with `oe_`: that prefix is for API keys")]
+    TokenLooksLikeKey,
+    /// A token that no header can carry.
+    #[error("the static token may hold visible ASCII characters only")]
+    TokenUnprintable,
+}
+
+impl Settings {
+    /// Checks what the types cannot.
+    pub fn check(&self) -> Result<(), BadSettings> {
+        let token = self.static_token.as_ref().map_or("", |token| token.expose_secret());
+        if token.starts_with(api_key::PREFIX) {
+            return Err(BadSettings::TokenLooksLikeKey);
+        }
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(BadSettings::TokenUnprintable);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_static_token_like_a_key_is_refused() {
+        let with = |token: &str| Settings { static_token: Some(token.into()), ..Settings::default() };
+        assert_eq!(with("oe_live_x").check(), Err(BadSettings::TokenLooksLikeKey));
+        assert_eq!(with("two words").check(), Err(BadSettings::TokenUnprintable));
+        assert_eq!(with("s3cret").check(), Ok(()));
+        assert_eq!(with("").check(), Ok(()));
+    }
+}

@@ -1,0 +1,13 @@
+//! The server face over a real socket and a real SQLite file.
+//!
+//! Invariant: time stands still unless a test moves it; nothing sleeps.
+//! Not here: signals, workflows and runs.
+
+mod bodies;
+mod credentials;
+mod documents;
+mod envelope;
+mod event_types;
+mod idempotency;
+mod rates;
+mod support;
