@@ -506,8 +506,12 @@ impl Driver {
         }
     }
 
-    /// How many runs are live, for the gauges.
-    pub(crate) fn report(&self) {
+    /// How many runs are live, for the gauges; those who no longer wait for a run are forgotten.
+    pub(crate) fn report(&mut self) {
+        self.watchers.retain(|_, watchers| {
+            watchers.retain(|watcher| !watcher.is_closed());
+            !watchers.is_empty()
+        });
         let waiting = self.runs.values().filter(|live| live.run.status() == Status::Waiting).count();
         metrics::gauge!("openevent_engine_runs_live").set(self.runs.len() as f64);
         metrics::gauge!("openevent_engine_runs_waiting").set(waiting as f64);

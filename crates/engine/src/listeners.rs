@@ -52,10 +52,6 @@ impl Listeners {
         self.by_name.keys().cloned().collect()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
-    }
-
     pub(crate) fn clear(&mut self) {
         self.by_name.clear();
         self.of_run.clear();

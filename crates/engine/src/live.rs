@@ -3,7 +3,7 @@
 //! Invariant: `seq` is the number of inputs that are in the journal or in the batch being written.
 //! Not here: the loop (see `driver`).
 
-use openevent_domain::id::{RunId, SignalId};
+use openevent_domain::id::RunId;
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Definition, Run, Status};
 use openevent_store::NewRun;
@@ -34,7 +34,6 @@ pub(crate) struct Beginning {
     pub(crate) input: Arc<serde_json::Value>,
     pub(crate) by_events: bool,
     pub(crate) started_at: i64,
-    pub(crate) event_id: Option<SignalId>,
 }
 
 impl From<&NewRun> for Beginning {
@@ -46,7 +45,6 @@ impl From<&NewRun> for Beginning {
             input: Arc::clone(&run.input),
             by_events: run.by_events,
             started_at: run.started_at,
-            event_id: run.event_id.clone(),
         }
     }
 }
@@ -60,7 +58,6 @@ impl From<RunRecord> for Beginning {
             input: Arc::new(run.input),
             by_events: run.by_events,
             started_at: run.started_at,
-            event_id: run.event_id,
         }
     }
 }

@@ -1,0 +1,31 @@
+//! The endpoints: paths, methods, what they take and answer. Each is a thin translation to a use case.
+//!
+//! Invariant: an endpoint is registered through [`routes`] and nowhere else, so that the OpenAPI document knows
+//! it. How to add one: `docs/adding-an-endpoint.md`.
+//! Not here: decisions (`app`), the framework (`face`).
+
+pub mod bench;
+pub mod event_types;
+pub mod health;
+pub mod index;
+pub mod measures;
+pub mod pages;
+pub mod runs;
+pub mod signals;
+pub mod workflows;
+
+use crate::state::App;
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Every documented endpoint. A feature adds one line.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .merge(index::routes())
+        .merge(health::routes())
+        .merge(measures::routes())
+        .merge(event_types::routes())
+        .merge(signals::routes())
+        .merge(workflows::routes())
+        .merge(runs::routes())
+}

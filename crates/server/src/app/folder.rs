@@ -1,0 +1,245 @@
+//! The workflows folder: files that are definitions, kept in step with the store while the server runs.
+//!
+//! Invariant: a broken file is reported with its line and changes nothing of the others, nor of what it said
+//! before it broke.
+//! Not here: the language; where the folder is.
+
+use crate::state::App;
+use notify::{RecursiveMode, Watcher as _};
+use openevent_domain::ambient::Millis;
+use openevent_domain::id::ProjectId;
+use openevent_domain::tenant::{Environment, Tenant};
+use openevent_engine::Registry;
+use openevent_flow::{Definition, Issue};
+use openevent_store::workflows::{Origin, WorkflowRecord};
+use openevent_store::{Error, Store, WriteSet};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Files that are read.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+/// The largest file.
+const BYTES_MAX: u64 = 1024 * 1024;
+
+/// How long a change may settle: editors write a file in several steps.
+const GATHER: Duration = Duration::from_millis(150);
+/// How often the folder is looked at when nothing was told.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What a look at the folder found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Definitions that are in force.
+    pub loaded: usize,
+    /// Files that could not be read, with the reasons.
+    pub broken: Vec<Broken>,
+}
+
+/// A file that could not be read.
+#[derive(Debug)]
+pub struct Broken {
+    /// Which.
+    pub file: PathBuf,
+    /// Where and why, one line each.
+    pub reasons: Vec<String>,
+}
+
+struct File {
+    path: PathBuf,
+    source: String,
+    definition: Definition,
+}
+
+type Key = (String, String, String);
+
+/// Brings the store in step with the folder: both environments of one project.
+pub async fn load(
+    folder: &Path,
+    store: &Store,
+    registry: &Registry,
+    project: &ProjectId,
+    now: Millis,
+) -> Result<Report, Error> {
+    let (files, mut report) = read(folder);
+    let stored = store.all_workflows().await?;
+    let mut set = WriteSet::new();
+    for environment in Environment::ALL {
+        let tenant = Tenant::of(project, environment);
+        let mine: HashMap<Key, &WorkflowRecord> = stored
+            .iter()
+            .filter(|record| record.tenant == tenant)
+            .map(|record| (key(record), record))
+            .collect();
+        let mut kept: HashSet<Key> = HashSet::new();
+        for file in &files {
+            let record = record(file, &tenant, now);
+            let key = key(&record);
+            match mine.get(&key) {
+                Some(there) if there.origin == Origin::Api => {
+                    report.refuse(
+                        &file.path,
+                        "this version was put through the API; delete it there or raise the version",
+                    );
+                }
+                Some(there) if there.definition_hash == record.definition_hash => {}
+                _ => set.put_workflow(&record),
+            }
+            kept.insert(key);
+        }
+        // What a broken file said before goes on; only a file that is gone takes its definition with it.
+        let is_whole = report.broken.is_empty();
+        let gone = |(key, record): &(&Key, &&WorkflowRecord)| {
+            is_whole && record.origin == Origin::File && !kept.contains(*key)
+        };
+        for (key, _) in mine.iter().filter(gone) {
+            set.delete_workflow_version(&tenant, &key.0, &key.1, &key.2);
+        }
+    }
+    if !set.is_empty() {
+        store.submit(set).await?;
+        registry.refresh().await?;
+    }
+    report.loaded = files.len();
+    Ok(report)
+}
+
+/// Keeps the store in step with the folder until `stop`: on every change of a file, and every few seconds in
+/// case a change was not told (network file systems, a folder that was not there yet).
+pub async fn keep(folder: PathBuf, app: Arc<App>, project: ProjectId, stop: CancellationToken) {
+    let (changed, mut changes) = mpsc::channel(1);
+    let told = move |_: notify::Result<notify::Event>| drop(changed.try_send(()));
+    let mut watcher = notify::recommended_watcher(told).ok();
+    let mut said = String::new();
+    let mut watched = false;
+    while !stop.is_cancelled() {
+        if let Some(watcher) = watcher.as_mut().filter(|_| !watched) {
+            watched = watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok();
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(()) = changes.recv() => tokio::time::sleep(GATHER).await,
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+        while changes.try_recv().is_ok() {}
+        match load(&folder, &app.store, app.engine.registry(), &project, app.clock.now()).await {
+            Ok(report) => report.tell(&mut said),
+            Err(cause) => {
+                tracing::warn!(error = %cause, "the workflows folder could not be brought into the store")
+            }
+        }
+    }
+}
+
+impl Report {
+    /// Logs what changed since it was last said.
+    pub fn tell(&self, said: &mut String) {
+        let words = format!("{self:?}");
+        if words == *said {
+            return;
+        }
+        *said = words;
+        for Broken { file, reasons } in &self.broken {
+            for reason in reasons {
+                tracing::error!(file = %file.display(), "{reason}");
+            }
+        }
+        tracing::info!(loaded = self.loaded, broken = self.broken.len(), "workflows folder read");
+    }
+
+    fn refuse(&mut self, file: &Path, reason: impl Into<String>) {
+        let reason = reason.into();
+        match self.broken.iter_mut().find(|broken| broken.file == file) {
+            Some(broken) if broken.reasons.contains(&reason) => {}
+            Some(broken) => broken.reasons.push(reason),
+            None => self.broken.push(Broken { file: file.to_owned(), reasons: vec![reason] }),
+        }
+    }
+}
+
+fn read(folder: &Path) -> (Vec<File>, Report) {
+    let mut report = Report::default();
+    let (mut files, mut seen): (Vec<File>, HashMap<Key, PathBuf>) = (Vec::new(), HashMap::new());
+    for path in paths(folder, &mut report) {
+        match read_file(&path) {
+            Ok(file) => {
+                let definition = &file.definition;
+                let key = (
+                    definition.namespace().to_owned(),
+                    definition.name().to_owned(),
+                    definition.version().to_owned(),
+                );
+                match seen.get(&key) {
+                    Some(other) => report.refuse(
+                        &path,
+                        format!("{} has the same namespace, name and version", other.display()),
+                    ),
+                    None => {
+                        seen.insert(key, path);
+                        files.push(file);
+                    }
+                }
+            }
+            Err(reasons) => reasons.into_iter().for_each(|reason| report.refuse(&path, reason)),
+        }
+    }
+    (files, report)
+}
+
+fn paths(folder: &Path, report: &mut Report) -> Vec<PathBuf> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(cause) => {
+            report.refuse(folder, cause.to_string());
+            return Vec::new();
+        }
+    };
+    let is_read = |path: &PathBuf| {
+        path.extension()
+            .and_then(|extension| extension.to_str())
+            .is_some_and(|extension| EXTENSIONS.contains(&extension))
+    };
+    let mut paths: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_read).collect();
+    paths.sort();
+    paths
+}
+
+fn read_file(path: &Path) -> Result<File, Vec<String>> {
+    let told = |cause: std::io::Error| vec![cause.to_string()];
+    if std::fs::metadata(path).map_err(told)?.len() > BYTES_MAX {
+        return Err(vec![format!("is larger than {BYTES_MAX} bytes")]);
+    }
+    let source = std::fs::read_to_string(path).map_err(told)?;
+    match Definition::parse(&source) {
+        Ok(parsed) => {
+            for warning in &parsed.warnings {
+                tracing::warn!(file = %path.display(), "{warning}; such a task faults when it is reached");
+            }
+            Ok(File { path: path.to_owned(), source, definition: parsed.definition })
+        }
+        Err(issues) => Err(issues.iter().map(Issue::to_string).collect()),
+    }
+}
+
+fn record(file: &File, tenant: &Tenant, now: Millis) -> WorkflowRecord {
+    WorkflowRecord {
+        tenant: tenant.clone(),
+        namespace: file.definition.namespace().to_owned(),
+        name: file.definition.name().to_owned(),
+        version: file.definition.version().to_owned(),
+        definition_hash: file.definition.hash().to_owned(),
+        origin: Origin::File,
+        created_at: now,
+        updated_at: now,
+        source: file.source.clone(),
+    }
+}
+
+fn key(record: &WorkflowRecord) -> Key {
+    (record.namespace.clone(), record.name.clone(), record.version.clone())
+}

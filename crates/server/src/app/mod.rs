@@ -1,0 +1,14 @@
+//! Use cases: what the endpoints do, without HTTP.
+//!
+//! Invariant: a use case reads, decides, and submits one write set.
+//! Not here: paths, headers, query strings.
+
+pub mod event_types;
+pub mod folder;
+pub mod health;
+pub mod intake;
+pub mod runs;
+pub mod schema_book;
+pub mod signals;
+pub mod stream;
+pub mod workflows;

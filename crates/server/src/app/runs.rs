@@ -1,0 +1,195 @@
+//! Runs: started by hand, shown, steered.
+//!
+//! Invariant: a run's tasks are not stored; they are what replaying its journal shows, so they cannot disagree
+//! with what happened.
+//! Not here: driving runs (the engine).
+
+use crate::face::idempotency::Guard;
+use crate::face::list::{List, cursor};
+use crate::face::problem::{Code, FieldIssue, Problem};
+use crate::face::reply::Reply;
+use crate::state::App;
+use http::StatusCode;
+use openevent_domain::ambient::Millis;
+use openevent_domain::id::{RunId, SignalId};
+use openevent_domain::tenant::Tenant;
+use openevent_engine::{Control, Refusal, Unheard, Workflow};
+use openevent_flow::{Definition, Input, Run, TaskEntry};
+use openevent_store::WriteSet;
+use openevent_store::runs::{Filter, JournalEntry, Place, RunRecord};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The phases a list can be cut down to.
+const PHASES: [&str; 7] = ["pending", "running", "waiting", "suspended", "cancelled", "faulted", "completed"];
+/// The longest a caller may wait for a run.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Starts a run by hand; with `wait`, answers when it has ended or the time is over.
+pub async fn start(
+    app: &App,
+    tenant: &Tenant,
+    workflow: &Workflow,
+    input: Value,
+    wait: Option<Duration>,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let refused = |Refusal(issues)| {
+        Problem::fields(issues.into_iter().map(|issue| FieldIssue::new(issue.field, issue.issue)).collect())
+    };
+    let run = app.engine.spine().start_by_hand(tenant, workflow, input, now).map_err(refused)?;
+    let run = Arc::new(run);
+    let watching = match wait {
+        Some(_) => app.engine.watch(&run.id).await.ok(),
+        None => None,
+    };
+    let mut set = WriteSet::new();
+    set.add_run(Arc::clone(&run));
+    let path = format!("/api/v1/runs/{}", run.id);
+    let begun = json!({
+        "_id": run.id, "id": run.id, "status": "pending", "input": run.input.as_ref(), "startedAt": run.started_at,
+        "workflow": {"namespace": run.namespace, "name": run.name, "version": run.version}, "tasks": [],
+    });
+    let reply = guard.commit(&app.store, set, Reply::created(path.clone(), &begun)).await?;
+    let (Some(wait), false) = (wait, reply.is_replayed) else { return Ok(reply) };
+    if let Some(watching) = watching {
+        // Whether it ended or the time is over, the store knows best.
+        let _ = tokio::time::timeout(wait, watching).await;
+    }
+    let shown = show(app, tenant, run.id.as_str()).await?;
+    let ended = shown.get("endedAt").is_some();
+    let status = if ended { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(Reply { location: Some(path), ..Reply::with(status, &shown, None) })
+}
+
+/// How long a caller wants to wait: `30s`, at most [`WAIT_MAX`].
+pub fn wait(text: Option<&str>) -> Result<Option<Duration>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let ms =
+        openevent_domain::duration::parse_ms(text).map_err(|bad| Problem::field("wait", bad.to_string()))?;
+    Ok(Some(Duration::from_millis(ms).min(WAIT_MAX)))
+}
+
+/// A page of runs.
+pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Problem> {
+    let params = &list.params;
+    let phases = PHASES.map(|phase| (phase, phase));
+    let (mut namespace, mut name) =
+        (params.get("namespace").map(str::to_owned), params.get("name").map(str::to_owned));
+    if let Some(workflow) = params.get("workflow") {
+        match workflow.split_once('/') {
+            Some((before, after)) => (namespace, name) = (Some(before.to_owned()), Some(after.to_owned())),
+            None => name = Some(workflow.to_owned()),
+        }
+    }
+    let event_id = match params.get("eventId") {
+        Some(text) => Some(SignalId::parse(text).ok_or_else(|| Problem::field("eventId", "must be a UUID"))?),
+        None => None,
+    };
+    let filter =
+        Filter { status: params.one_of("status", &phases)?.map(str::to_owned), namespace, name, event_id };
+    let place = match list.after::<String>()? {
+        Some(id) => Place::After(RunId::trusted(id)),
+        None => Place::Offset(list.offset()),
+    };
+    let mut rows = app.store.runs(tenant, &filter, &place, list.limit + 1).await?;
+    let total = app.store.runs_count(tenant, &filter).await?;
+    let has_more = rows.len() as i64 > list.limit;
+    rows.truncate(list.limit as usize);
+    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id));
+    let shown: Vec<Value> = rows.iter().map(summary).collect();
+    Ok(list.reply(&shown, &list.meta(total, has_more, next)))
+}
+
+/// One run with its tasks.
+pub async fn show(app: &App, tenant: &Tenant, id: &str) -> Result<Value, Problem> {
+    let record = find(app, tenant, id).await?;
+    let journal = app.store.journal(&record.id).await?;
+    let definition = app.engine.registry().definition(&record.definition_hash).await?;
+    let mut shown = summary(&record);
+    shown["input"] = record.input.clone();
+    shown["tasks"] = json!([]);
+    let Some(definition) = definition else { return Ok(shown) };
+    let is_live = record.ended_at.is_none();
+    // Replaying evaluates expressions, which may take a while: not on a thread that serves others.
+    let replayed = tokio::task::spawn_blocking(move || replay(&definition, record, journal)).await;
+    let (run, tasks) = replayed.map_err(Problem::internal)?;
+    if is_live {
+        shown["status"] = json!(run.status());
+    }
+    shown["tasks"] = json!(tasks);
+    Ok(shown)
+}
+
+fn replay(definition: &Definition, record: RunRecord, journal: Vec<JournalEntry>) -> (Run, Vec<TaskEntry>) {
+    let run_id = record.id.as_str().to_owned();
+    let started = Input::Started { input: record.input, run_id, by_events: record.by_events };
+    let entries =
+        journal.into_iter().filter_map(|entry| Some((entry.at, serde_json::from_str(&entry.input).ok()?)));
+    openevent_flow::history(definition, std::iter::once((record.started_at, started)).chain(entries))
+}
+
+/// Cancels, suspends or resumes a run. Doing what is done already is no error.
+pub async fn steer(
+    app: &App,
+    tenant: &Tenant,
+    id: &str,
+    control: Control,
+    guard: Guard,
+) -> Result<Reply, Problem> {
+    let record = find(app, tenant, id).await?;
+    if record.ended_at.is_some() {
+        return Err(Problem::bad_request(format!("The run has ended already: it is {}", record.status)));
+    }
+    let elsewhere = |unheard: Unheard| Problem::unavailable(unheard);
+    if !app.engine.control(tenant, &record.id, control).await.map_err(elsewhere)? {
+        let now = find(app, tenant, id).await?;
+        let is_done = matches!(
+            (control, now.status.as_str()),
+            (Control::Cancel, "cancelled") | (Control::Suspend, "suspended")
+        );
+        if !is_done && now.ended_at.is_some() {
+            return Err(Problem::bad_request(format!("The run has ended already: it is {}", now.status)));
+        }
+        if !is_done && now.status == "pending" {
+            return Err(Problem::new(Code::Conflict, "The run is only just starting; please try again"));
+        }
+    }
+    let reply = Reply::ok(&show(app, tenant, id).await?);
+    guard.commit(&app.store, WriteSet::new(), reply).await
+}
+
+async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<RunRecord, Problem> {
+    let missing = || Problem::not_found("Run");
+    let id = RunId::parse(id).ok_or_else(missing)?;
+    app.store.run(tenant, &id).await?.ok_or_else(missing)
+}
+
+/// A run as lists show it.
+fn summary(record: &RunRecord) -> Value {
+    let mut shown = json!({
+        "_id": record.id, "id": record.id, "status": record.status, "startedAt": record.started_at,
+        "workflow": {"namespace": record.namespace, "name": record.name, "version": record.version},
+    });
+    let mut add = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            shown[name] = value;
+        }
+    };
+    add("eventId", record.event_id.as_ref().map(|id| json!(id)));
+    add("output", record.output.clone());
+    add("error", record.error.clone());
+    add("endedAt", record.ended_at.map(|at| json!(at)));
+    shown
+}
+
+/// A run as the story of its signal shows it.
+pub(crate) fn in_story(record: &RunRecord) -> Value {
+    let mut shown = summary(record);
+    shown["run_id"] = json!(record.id);
+    shown["version"] = json!(record.version);
+    shown["workflow"] = json!(format!("{}/{}", record.namespace, record.name));
+    shown
+}

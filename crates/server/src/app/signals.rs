@@ -1,0 +1,339 @@
+//! Taking signals in, showing them, sending them again.
+//!
+//! Invariant: validated before it is accepted, and on disk before it is acknowledged, with every run it starts
+//! and the answer an `Idempotency-Key` may ask for again.
+//! Not here: reading bodies (see `intake`), matching (the engine's spine), the live stream (see `stream`).
+
+use crate::app::intake::{Arrival, Origin};
+use crate::face::idempotency::Guard;
+use crate::face::list::{List, cursor};
+use crate::face::problem::{FieldIssue, Problem};
+use crate::face::reply::Reply;
+use crate::state::App;
+use http::StatusCode;
+use openevent_domain::ambient::Millis;
+use openevent_domain::id::SignalId;
+use openevent_domain::signal::SignalName;
+use openevent_domain::tenant::Tenant;
+use openevent_engine::{Admitted, Draft, Refusal};
+use openevent_store::idempotency::{Remembered, TABLE};
+use openevent_store::runs;
+use openevent_store::signals::{Filter, Order, Place, SignalRecord};
+use openevent_store::{Error, WriteSet};
+use serde_json::{Value, json};
+
+/// What every acknowledgement says.
+pub const QUEUED: &str = "Event received and queued for processing";
+/// Runs a story shows.
+const STORY_RUNS_MAX: i64 = 1_000;
+/// How often a batch is tried again because a sender repeated one of its events meanwhile.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// Takes one signal in.
+pub async fn accept(
+    app: &App,
+    tenant: &Tenant,
+    arrival: Arrival,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let Arrival { draft, origin } = arrival;
+    if let Some(origin) = &origin
+        && let Some(event_id) = known(app, tenant, origin, now).await?
+    {
+        return Ok(acknowledge_again(&event_id));
+    }
+    let warning = warning(&draft.name);
+    let admitted = admit(app, draft, now).map_err(Problem::signal)?;
+    let mut set = WriteSet::new();
+    admitted.write(&mut set);
+    if let Some(origin) = &origin {
+        remember(&mut set, tenant, origin, &admitted, now);
+    }
+    let reply = acknowledge(&admitted, warning);
+    guard.remember(&mut set, &reply);
+    match app.store.submit(set).await {
+        Ok(()) => {
+            count(&admitted);
+            Ok(reply)
+        }
+        Err(error) => match (&origin, is_repeated(&error)) {
+            (Some(origin), true) => match known(app, tenant, origin, now).await? {
+                Some(event_id) => Ok(acknowledge_again(&event_id)),
+                None => guard.settle(&app.store, error).await,
+            },
+            _ => guard.settle(&app.store, error).await,
+        },
+    }
+}
+
+/// Takes many signals in, in one commit. Each item is accepted or refused for itself; when none is
+/// acceptable the whole request is refused.
+pub async fn accept_batch(
+    app: &App,
+    tenant: &Tenant,
+    items: Vec<Result<Arrival, Vec<FieldIssue>>>,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let batch = Batch::of(app, tenant, &items, now).await?;
+        if batch.accepted == 0 && !items.is_empty() {
+            return Err(Problem::signal(batch.refused));
+        }
+        let reply = batch.reply();
+        let mut set = batch.set;
+        guard.remember(&mut set, &reply);
+        match app.store.submit(set).await {
+            Ok(()) => {
+                batch.admitted.iter().for_each(count);
+                return Ok(reply);
+            }
+            Err(error) if is_repeated(&error) && attempt < ATTEMPTS_MAX => {
+                if let Ok(first) = guard.settle(&app.store, error).await {
+                    return Ok(first);
+                }
+            }
+            Err(error) => return guard.settle(&app.store, error).await,
+        }
+    }
+}
+
+struct Batch {
+    set: WriteSet,
+    admitted: Vec<Admitted>,
+    accepted: usize,
+    refused: Vec<FieldIssue>,
+    results: Vec<Value>,
+}
+
+impl Batch {
+    async fn of(
+        app: &App,
+        tenant: &Tenant,
+        items: &[Result<Arrival, Vec<FieldIssue>>],
+        now: Millis,
+    ) -> Result<Self, Problem> {
+        let mut batch = Self {
+            set: WriteSet::new(),
+            admitted: Vec::new(),
+            accepted: 0,
+            refused: Vec::new(),
+            results: Vec::new(),
+        };
+        let mut seen = std::collections::HashMap::new();
+        for (index, item) in items.iter().enumerate() {
+            let arrival = match item {
+                Ok(arrival) => arrival,
+                Err(issues) => {
+                    batch.refuse(index, issues.clone());
+                    continue;
+                }
+            };
+            if let Some(origin) = &arrival.origin {
+                let earlier = match seen.get(&origin.key()) {
+                    Some(event_id) => Some(String::clone(event_id)),
+                    None => known(app, tenant, origin, now).await?,
+                };
+                if let Some(event_id) = earlier {
+                    batch.accepted += 1;
+                    batch.results.push(
+                        json!({"index": index, "success": true, "event_id": event_id, "duplicate": true}),
+                    );
+                    continue;
+                }
+            }
+            match admit(app, arrival.draft.clone(), now) {
+                Err(issues) => batch.refuse(index, issues),
+                Ok(admitted) => {
+                    if let Some(origin) = &arrival.origin {
+                        remember(&mut batch.set, tenant, origin, &admitted, now);
+                        seen.insert(origin.key(), admitted.signal.id.as_str().to_owned());
+                    }
+                    batch.accept(index, admitted);
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    fn accept(&mut self, index: usize, admitted: Admitted) {
+        admitted.write(&mut self.set);
+        self.accepted += 1;
+        let (event_id, runs) = (admitted.signal.id.as_str(), started(&admitted));
+        self.results.push(json!({"index": index, "success": true, "event_id": event_id, "runs": runs}));
+        self.admitted.push(admitted);
+    }
+
+    fn refuse(&mut self, index: usize, issues: Vec<FieldIssue>) {
+        let error = json!({"code": "validation_error", "message": "Invalid event format", "details": issues});
+        self.results.push(json!({"index": index, "success": false, "error": error}));
+        let named = issues
+            .into_iter()
+            .map(|issue| FieldIssue::new(format!("events.{index}.{}", issue.field), issue.issue));
+        self.refused.extend(named);
+    }
+
+    fn reply(&self) -> Reply {
+        let rejected = self.results.len() - self.accepted;
+        let data = json!({"accepted": self.accepted, "rejected": rejected, "results": self.results});
+        Reply::whole(StatusCode::ACCEPTED, &json!({"success": true, "message": QUEUED, "data": data}))
+    }
+}
+
+/// Checks the catalogue's schema and the listeners' schemas, and matches.
+fn admit(app: &App, draft: Draft, now: Millis) -> Result<Admitted, Vec<FieldIssue>> {
+    if let Some(schema) = app.schemas.schema(&draft.tenant, draft.name.as_str()) {
+        let payload = Value::Object(draft.payload.clone());
+        schema.check(&payload).map_err(|errors| {
+            let field = |path: &str| format!("payload{}", path.replace('/', "."));
+            errors
+                .into_iter()
+                .map(|error| FieldIssue::new(field(&error.path), error.issue))
+                .collect::<Vec<_>>()
+        })?;
+    }
+    let told =
+        |Refusal(issues)| issues.into_iter().map(|issue| FieldIssue::new(issue.field, issue.issue)).collect();
+    app.engine.spine().admit(draft, now).map_err(told)
+}
+
+fn warning(name: &SignalName) -> Option<Value> {
+    name.is_generic().then(|| {
+        let words =
+            format!("`{}` is a generic name; a name such as order.created says what happened", name.as_str());
+        json!({"warnings": [words]})
+    })
+}
+
+fn started(admitted: &Admitted) -> Vec<Value> {
+    let one = |run: &std::sync::Arc<openevent_store::NewRun>| json!({"workflow": format!("{}/{}", run.namespace, run.name), "run_id": run.id});
+    admitted.runs.iter().map(one).collect()
+}
+
+fn acknowledge(admitted: &Admitted, meta: Option<Value>) -> Reply {
+    let event_id = admitted.signal.id.as_str();
+    let data = json!({"event_id": event_id, "id": event_id, "message": QUEUED, "runs": started(admitted)});
+    let mut whole = json!({"success": true, "message": QUEUED, "event_id": event_id, "data": data});
+    if let Some(meta) = meta {
+        whole["meta"] = meta;
+    }
+    Reply { location: Some(path_of(event_id)), ..Reply::whole(StatusCode::ACCEPTED, &whole) }
+}
+
+fn acknowledge_again(event_id: &str) -> Reply {
+    let data = json!({"event_id": event_id, "id": event_id, "message": QUEUED, "duplicate": true});
+    let whole = json!({"success": true, "message": QUEUED, "event_id": event_id, "data": data});
+    Reply {
+        location: Some(path_of(event_id)),
+        is_replayed: true,
+        ..Reply::whole(StatusCode::ACCEPTED, &whole)
+    }
+}
+
+fn path_of(event_id: &str) -> String {
+    format!("/api/v1/signals/{event_id}")
+}
+
+fn count(admitted: &Admitted) {
+    let matched = if admitted.signal.matched() { "yes" } else { "no" };
+    metrics::counter!("openevent_signals_received_total", "matched" => matched).increment(1);
+}
+
+/// The signal that a sender's event became when it was first sent.
+async fn known(app: &App, tenant: &Tenant, origin: &Origin, now: Millis) -> Result<Option<String>, Problem> {
+    Ok(app.store.recall(tenant, &origin.key(), now).await?.map(|found| found.answer))
+}
+
+fn remember(set: &mut WriteSet, tenant: &Tenant, origin: &Origin, admitted: &Admitted, now: Millis) {
+    let answer = admitted.signal.id.as_str().to_owned();
+    set.remember(tenant, &origin.key(), &Remembered { fingerprint: String::new(), answer, created_at: now });
+}
+
+fn is_repeated(error: &Error) -> bool {
+    matches!(error, Error::Exists { table } if table == TABLE)
+}
+
+/// Sends a stored signal again, as a new one that names the first.
+pub async fn replay(
+    app: &App,
+    tenant: &Tenant,
+    id: &str,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let record = find(app, tenant, id).await?;
+    let name = SignalName::parse(&record.name).map_err(Problem::internal)?;
+    let Value::Object(payload) = record.payload else {
+        return Err(Problem::bad_request("The signal has no payload"));
+    };
+    let draft = Draft {
+        tenant: tenant.clone(),
+        name,
+        payload,
+        attributes: record.attributes,
+        replay_of: Some(record.id),
+    };
+    accept(app, tenant, Arrival { draft, origin: None }, guard, now).await
+}
+
+/// A page of signals.
+pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Problem> {
+    let params = &list.params;
+    let filter = Filter {
+        name: params.get("name").map(str::to_owned),
+        from: params.time("from")?,
+        to: params.time("to")?,
+        matched: params.flag("matched")?,
+    };
+    let newest = [("-receivedAt", Order::NewestFirst), ("receivedAt", Order::OldestFirst)];
+    let order = params.one_of("sort", &newest)?.unwrap_or(Order::NewestFirst);
+    let place = match list.after::<(Millis, i64)>()? {
+        Some((at, seq)) => Place::After(at, seq),
+        None => Place::Offset(list.offset()),
+    };
+    let mut rows = app.store.signals(tenant, &filter, order, place, list.limit + 1).await?;
+    let total = app.store.signals_count(tenant, &filter).await?;
+    let has_more = rows.len() as i64 > list.limit;
+    rows.truncate(list.limit as usize);
+    let next = rows.last().filter(|_| has_more).map(|row| cursor(&(row.received_at, row.seq)));
+    let shown: Vec<Value> = rows.iter().map(summary).collect();
+    Ok(list.reply(&shown, &list.meta(total, has_more, next)))
+}
+
+/// The whole story of one signal.
+pub async fn story(app: &App, tenant: &Tenant, id: &str) -> Result<Reply, Problem> {
+    let record = find(app, tenant, id).await?;
+    let filter = runs::Filter { event_id: Some(record.id.clone()), ..runs::Filter::default() };
+    let mut started = app.store.runs(tenant, &filter, &runs::Place::Offset(0), STORY_RUNS_MAX).await?;
+    started.reverse();
+    let mut story = summary(&record);
+    story["triggers"] = json!(record.triggers);
+    story["runs"] = started.iter().map(super::runs::in_story).collect();
+    story["deliveries"] = json!([]);
+    Ok(Reply::ok(&story).tagged())
+}
+
+async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<SignalRecord, Problem> {
+    let missing = || Problem::not_found("Signal");
+    let id = SignalId::parse(id).ok_or_else(missing)?;
+    app.store.signal(tenant, &id).await?.ok_or_else(missing)
+}
+
+/// A signal as lists, stories and streams show it.
+pub fn summary(record: &SignalRecord) -> Value {
+    let id = record.id.as_str();
+    let mut shown = json!({
+        "_id": id, "id": id, "event_id": id, "name": record.name, "payload": record.payload,
+        "receivedAt": record.received_at, "matched": record.matched,
+    });
+    if !record.attributes.0.is_empty() {
+        shown["attributes"] = json!(record.attributes.0);
+    }
+    if let Some(first) = &record.replay_of {
+        shown["replayOf"] = json!(first);
+    }
+    shown
+}

@@ -1,0 +1,218 @@
+//! Workflow definitions: checked, put, shown, removed.
+//!
+//! Invariant: a definition that does not parse changes nothing; one that is put is listened to before the
+//! answer is given.
+//! Not here: the language (`flow`), files (see `folder`).
+
+use crate::face::etag::IfMatch;
+use crate::face::list::List;
+use crate::face::problem::{Code, Problem};
+use crate::face::reply::Reply;
+use crate::state::App;
+use http::StatusCode;
+use openevent_domain::ambient::Millis;
+use openevent_domain::tenant::Tenant;
+use openevent_engine::Workflow;
+use openevent_flow::{Definition, Issue, Parsed};
+use openevent_store::WriteSet;
+use openevent_store::workflows::{Origin, WorkflowRecord};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Whether tasks this server does not offer are put all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsupported {
+    /// The definition is refused.
+    Refused,
+    /// The definition is put, and such a task faults when it is reached.
+    Allowed,
+}
+
+/// Checks a definition without putting it.
+pub fn validate(source: &str) -> Result<Reply, Problem> {
+    let Parsed { definition, warnings } = parse(source)?;
+    let data = json!({
+        "valid": true, "namespace": definition.namespace(), "name": definition.name(), "version": definition.version(),
+    });
+    Ok(Reply::with(StatusCode::OK, &data, meta(&warnings).as_ref()))
+}
+
+/// Puts a definition under the name its document gives, which must be that of the path.
+pub async fn put(
+    app: &App,
+    tenant: &Tenant,
+    path: (&str, &str),
+    source: String,
+    unsupported: Unsupported,
+    if_match: &IfMatch,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let Parsed { definition, warnings } = parse(&source)?;
+    check_path(&definition, path)?;
+    if unsupported == Unsupported::Refused && !warnings.is_empty() {
+        return Err(refusal(
+            &warnings,
+            "The definition uses what this server does not offer; add ?allowUnsupported=true to put it all the same",
+        ));
+    }
+    let registry = app.engine.registry();
+    let current = registry.workflow(tenant, path.0, path.1, None);
+    match &current {
+        Some(current) => if_match.check(&etag(current))?,
+        None => if_match.check_absent()?,
+    }
+    let replaced = registry.workflow(tenant, path.0, path.1, Some(definition.version()));
+    refuse_file(replaced.as_deref())?;
+    let mut set = WriteSet::new();
+    set.put_workflow(&WorkflowRecord {
+        tenant: tenant.clone(),
+        namespace: definition.namespace().to_owned(),
+        name: definition.name().to_owned(),
+        version: definition.version().to_owned(),
+        definition_hash: definition.hash().to_owned(),
+        origin: Origin::Api,
+        created_at: now,
+        updated_at: now,
+        source,
+    });
+    app.store.submit(set).await?;
+    registry.refresh().await?;
+    let put = registry.workflow(tenant, path.0, path.1, Some(definition.version()));
+    let put = put.ok_or_else(|| Problem::not_found("Workflow"))?;
+    let (data, meta) = (in_full(app, tenant, &put), meta(&warnings));
+    let tag = etag(&put);
+    if replaced.is_some() {
+        return Ok(Reply::with(StatusCode::OK, &data, meta.as_ref()).tagged_as(tag));
+    }
+    let location = format!("/api/v1/workflows/{}/{}", path.0, path.1);
+    Ok(Reply {
+        location: Some(location),
+        ..Reply::with(StatusCode::CREATED, &data, meta.as_ref()).tagged_as(tag)
+    })
+}
+
+/// The current version of a workflow, or the one asked for.
+pub fn find(
+    app: &App,
+    tenant: &Tenant,
+    path: (&str, &str),
+    version: Option<&str>,
+) -> Result<Arc<Workflow>, Problem> {
+    app.engine
+        .registry()
+        .workflow(tenant, path.0, path.1, version)
+        .ok_or_else(|| Problem::not_found("Workflow"))
+}
+
+/// One workflow with its definition.
+pub fn show(app: &App, tenant: &Tenant, path: (&str, &str), version: Option<&str>) -> Result<Reply, Problem> {
+    let workflow = find(app, tenant, path, version)?;
+    Ok(Reply::ok(&in_full(app, tenant, &workflow)).tagged_as(etag(&workflow)))
+}
+
+/// The current versions.
+pub fn list(app: &App, tenant: &Tenant, list: &List) -> Reply {
+    let wanted = list.params.get("namespace");
+    let current = app.engine.registry().current(tenant);
+    let shown: Vec<Value> = current
+        .iter()
+        .filter(|workflow| wanted.is_none_or(|namespace| namespace == workflow.namespace))
+        .map(|workflow| summary(workflow))
+        .collect();
+    list.slice(&shown)
+}
+
+/// Removes a workflow, or one version of it. Runs that began with it go on.
+pub async fn delete(
+    app: &App,
+    tenant: &Tenant,
+    path: (&str, &str),
+    version: Option<&str>,
+    if_match: &IfMatch,
+) -> Result<Reply, Problem> {
+    let current = find(app, tenant, path, version)?;
+    if_match.check(&etag(&current))?;
+    let versions = app.engine.registry().versions(tenant, path.0, path.1);
+    let mut set = WriteSet::new();
+    for workflow in versions.iter().filter(|workflow| version.is_none_or(|wanted| wanted == workflow.version))
+    {
+        refuse_file(Some(workflow))?;
+        set.delete_workflow_version(tenant, path.0, path.1, &workflow.version);
+    }
+    app.store.submit(set).await?;
+    app.engine.registry().refresh().await?;
+    Ok(Reply::deleted())
+}
+
+fn parse(source: &str) -> Result<Parsed, Problem> {
+    Definition::parse(source).map_err(|issues| refusal(&issues, "The workflow definition is not valid"))
+}
+
+fn refusal(issues: &[Issue], message: &'static str) -> Problem {
+    Problem::new(Code::ValidationError, message).with_value(issues.iter().map(told).collect())
+}
+
+fn told(issue: &Issue) -> Value {
+    let Issue { line, column, path, reason, .. } = issue;
+    json!({"field": path, "issue": reason, "line": line, "column": column, "path": path, "reason": reason})
+}
+
+fn meta(warnings: &[Issue]) -> Option<Value> {
+    (!warnings.is_empty()).then(|| json!({"warnings": warnings.iter().map(told).collect::<Value>()}))
+}
+
+fn check_path(definition: &Definition, (namespace, name): (&str, &str)) -> Result<(), Problem> {
+    let pairs = [
+        ("document.namespace", definition.namespace(), namespace),
+        ("document.name", definition.name(), name),
+    ];
+    for (field, given, wanted) in pairs {
+        if given != wanted {
+            return Err(Problem::field(field, format!("is `{given}`, but the path says `{wanted}`")));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_file(workflow: Option<&Workflow>) -> Result<(), Problem> {
+    match workflow {
+        Some(workflow) if workflow.origin == Origin::File => Err(Problem::new(
+            Code::Conflict,
+            "This version comes from a file in the workflows folder; change it there",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn etag(workflow: &Workflow) -> String {
+    format!("\"{}-{}\"", workflow.hash.get(..16).unwrap_or(&workflow.hash), workflow.updated_at)
+}
+
+fn summary(workflow: &Workflow) -> Value {
+    let path = workflow.path();
+    let definition = &workflow.definition;
+    let filters = definition.trigger().map(openevent_flow::Trigger::filters).unwrap_or_default();
+    let listens_to: Vec<&str> = filters.iter().filter_map(|filter| filter.event_type()).collect();
+    let mut shown = json!({
+        "_id": path, "id": path, "namespace": workflow.namespace, "name": workflow.name, "version": workflow.version,
+        "listensTo": listens_to, "origin": workflow.origin.as_str(),
+        "createdAt": workflow.created_at, "updatedAt": workflow.updated_at,
+    });
+    if let Some(title) = definition.title() {
+        shown["title"] = json!(title);
+    }
+    if let Some(summary) = definition.summary() {
+        shown["summary"] = json!(summary);
+    }
+    shown
+}
+
+fn in_full(app: &App, tenant: &Tenant, workflow: &Workflow) -> Value {
+    let versions = app.engine.registry().versions(tenant, &workflow.namespace, &workflow.name);
+    let mut shown = summary(workflow);
+    shown["versions"] = versions.iter().map(|version| json!(version.version)).collect();
+    shown["hash"] = json!(workflow.hash);
+    shown["definition"] = workflow.definition.document().clone();
+    shown["source"] = json!(workflow.source);
+    shown
+}
