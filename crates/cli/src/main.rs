@@ -8,11 +8,13 @@ mod args;
 mod commands;
 mod config;
 mod failure;
+mod housekeeping;
 mod logging;
 mod node;
 mod output;
 mod remote;
 mod serve;
+mod workers;
 
 use crate::args::{Cli, Command};
 use crate::config::{Config, Environment};

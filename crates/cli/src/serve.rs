@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::failure::{Explain as _, failed};
 use crate::node::Node;
 use crate::output::Output;
+use crate::{housekeeping, workers};
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,6 +24,8 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     let address = listener.local_addr()?;
     let node = Node::open(config).await?;
     node.default_project().await?;
+    let _engine = workers::start_engine(&node).await?;
+    housekeeping::start(&node);
     output.line(&format!("listening on http://{address}"))?;
     stops.wait().await;
     tracing::info!("stopping");

@@ -11,16 +11,19 @@ use crate::node::Node;
 use crate::output::{Output, Style, clean};
 use openevent_store::Location;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 #[derive(Serialize)]
 struct Answer {
     well: bool,
+    settings: BTreeMap<&'static str, String>,
     findings: Vec<Finding>,
 }
 
 /// Looks, prints and judges.
 pub(crate) async fn run(config: Config, output: Output) -> anyhow::Result<ExitCode> {
+    let settings = config.shown();
     let mut findings = configuration(&config);
     match config.location() {
         Location::File(_) if !config.data_dir.exists() => {
@@ -37,7 +40,7 @@ pub(crate) async fn run(config: Config, output: Output) -> anyhow::Result<ExitCo
         Location::Server(_) => findings.extend(database(config).await),
     }
     let well = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
-    let answer = Answer { well, findings };
+    let answer = Answer { well, settings, findings };
     output.answer(&answer, || text(&answer, output))?;
     Ok(ExitCode::from(u8::from(!well)))
 }

@@ -7,6 +7,7 @@
 mod environment;
 mod layers;
 mod settings;
+mod shown;
 
 pub(crate) use environment::Environment;
 pub(crate) use layers::Flag;

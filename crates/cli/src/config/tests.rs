@@ -106,6 +106,21 @@ fn printing_a_configuration_shows_no_secret() {
 }
 
 #[test]
+fn what_is_shown_reads_back_as_it_is_but_for_secrets() {
+    let variables =
+        [("COMPOZY_API_TOKEN", "hush"), ("OPENEVENT_RETENTION", "7d"), ("OPENEVENT_LOG", "debug")];
+    let config = load("", &variables, Vec::new()).unwrap();
+    let shown = config.shown();
+    let keys: Vec<_> = shown.keys().copied().collect();
+    assert!(keys.iter().all(|key| layers::KEYS.contains(key)), "{keys:?}");
+    let readable = shown.iter().filter(|(key, value)| **key != "api_token" && !value.is_empty());
+    let lines: Vec<String> = readable.map(|(key, value)| format!("{key} = \"{value}\"")).collect();
+    let again = load(&lines.join("\n"), &variables[..1], Vec::new()).unwrap();
+    assert_eq!(again.shown(), shown);
+    assert_eq!((again.retention_ms, shown["api_token"].as_str()), (Some(604_800_000), "(set)"));
+}
+
+#[test]
 fn a_file_that_was_asked_for_has_to_be_there() {
     let missing = Path::new("/nonexistent/openevent.toml");
     let report = Report::of(&Config::load(Some(missing), &Environment::default(), Vec::new()).unwrap_err());

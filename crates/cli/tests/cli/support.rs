@@ -34,7 +34,7 @@ impl Ended {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().expect("a temporary directory can be made") }
     }
 
     /// A path inside it.
@@ -45,7 +45,7 @@ impl Place {
     /// Writes a file into it.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("the place can be written to");
         path
     }
 
@@ -58,8 +58,8 @@ impl Place {
     pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ended {
         let mut command = command(self.dir.path());
         command.args(args).envs(variables.iter().copied()).stdin(Stdio::null());
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let output = command.output().expect("the binary starts");
+        let text = |bytes| String::from_utf8(bytes).expect("the binary prints UTF-8");
         Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }

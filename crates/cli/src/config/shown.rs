@@ -1,0 +1,53 @@
+//! The configuration in force, as `doctor --json` shows it.
+//!
+//! Invariant: a secret shows as `(set)`, never as itself.
+//! Not here: reading it.
+
+use super::{BenchCalls, Config, LogFormat};
+use std::collections::BTreeMap;
+
+const SECRET: &str = "(set)";
+
+impl Config {
+    /// Every setting that has a value, by its key.
+    pub(crate) fn shown(&self) -> BTreeMap<&'static str, String> {
+        let always = [
+            ("listen", self.listen.to_string()),
+            ("data_dir", self.data_dir.display().to_string()),
+            ("workflows", self.workflows.display().to_string()),
+            ("webhook_retry_schedule", list(self.webhooks.retry_ms.iter().map(|ms| format!("{ms}ms")))),
+            ("webhook_timeout", format!("{}ms", self.webhooks.timeout_ms)),
+            ("egress_allow", list(self.egress_allow.iter().map(ToString::to_string))),
+            ("listen_lookback", format!("{}ms", self.listen_lookback_ms)),
+            ("retention", self.retention_ms.map_or_else(|| "off".to_owned(), |ms| format!("{ms}ms"))),
+            ("drain_timeout", format!("{}ms", self.drain_ms)),
+            ("log_format", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),
+            ("bench", self.bench.routes.to_string()),
+            (
+                "bench_calls",
+                if self.bench.calls == BenchCalls::Instant { "instant" } else { "real" }.to_owned(),
+            ),
+        ];
+        let temporal = self.temporal.as_ref();
+        let sometimes = [
+            ("database_url", self.database_url.as_ref().map(|_| SECRET.to_owned())),
+            ("api_token", self.api_token.as_ref().map(|_| SECRET.to_owned())),
+            (
+                "static_token_rate_per_minute",
+                self.static_token_rate_per_minute.map(|calls| calls.to_string()),
+            ),
+            ("address_rate_per_hour", self.address_rate_per_hour.map(|calls| calls.to_string())),
+            ("client_address_header", self.client_address_header.as_ref().map(ToString::to_string)),
+            ("temporal_address", temporal.map(|temporal| temporal.address.clone())),
+            ("temporal_namespace", temporal.map(|temporal| temporal.namespace.clone())),
+            ("log", self.log_filter.clone()),
+            ("bench_group_max", self.bench.group_max.map(|sets| sets.to_string())),
+        ];
+        let set = sometimes.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        always.into_iter().chain(set).collect()
+    }
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    values.collect::<Vec<_>>().join(",")
+}
