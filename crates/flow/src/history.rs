@@ -2,6 +2,8 @@
 //!
 //! Invariant: history is computed, never stored; running itself pays nothing for it. Not here: the interpreter.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,10 +11,29 @@ use crate::{Definition, Fault, Input, Run, Status};
 
 /// Hears what tasks do while inputs are applied.
 pub trait Tracer {
-    /// A task instance begins, or begins again when `attempt` is above 1. `instance` tells instances of one task apart.
-    fn started(&mut self, instance: u64, name: &str, reference: &str, attempt: u32, now: i64, input: &Value);
-    /// A task instance reached a new phase.
+    /// A task instance begins.
+    fn started(&mut self, start: &TaskStart<'_>, now: i64);
+    /// A task instance reached another phase.
     fn changed(&mut self, instance: u64, status: Status, now: i64, output: Option<&Value>, error: Option<&Fault>);
+}
+
+/// How a task instance begins.
+#[derive(Clone, Debug)]
+pub struct TaskStart<'t> {
+    /// Tells instances apart; never used twice in one run.
+    pub instance: u64,
+    /// The instance it is inside of.
+    pub parent: Option<u64>,
+    /// The attempt of a `try` it belongs to, from 1.
+    pub parent_attempt: u32,
+    /// The round of a `for` or `foreach` it belongs to, from 0.
+    pub round: u32,
+    /// The task's name.
+    pub name: &'t str,
+    /// JSON pointer of the task.
+    pub reference: &'t str,
+    /// What it is given.
+    pub input: &'t Value,
 }
 
 /// One task of a run, as people see it.
@@ -46,8 +67,61 @@ pub struct TaskEntry {
 /// Folds a journal of `(time, input)` into the run and its tasks in starting order.
 pub fn history(def: &Definition, journal: impl IntoIterator<Item = (i64, Input)>) -> (Run, Vec<TaskEntry>) {
     let mut run = Run::new();
+    let mut entries = Entries::default();
     for (now, input) in journal {
-        run.apply(def, now, input);
+        run.apply_traced(def, now, input, &mut entries);
     }
-    (run, Vec::new())
+    (run, entries.list)
+}
+
+/// Where a task stands: in which entry, which round, which task.
+type Spot = (Option<usize>, u32, String);
+
+/// Collects entries. A task begun again at the same spot by another attempt is the same entry.
+#[derive(Default)]
+struct Entries {
+    list: Vec<TaskEntry>,
+    of_instance: BTreeMap<u64, usize>,
+    /// The latest entry at a spot, and the attempt that began it.
+    at_spot: BTreeMap<Spot, (usize, (Option<u64>, u32))>,
+}
+
+impl Tracer for Entries {
+    fn started(&mut self, start: &TaskStart<'_>, now: i64) {
+        let parent = start.parent.and_then(|parent| self.of_instance.get(&parent).copied());
+        let spot = (parent, start.round, start.reference.to_owned());
+        let attempt = (start.parent, start.parent_attempt);
+        let known = self.at_spot.get(&spot).filter(|(_, before)| *before != attempt).map(|(entry, _)| *entry);
+        let input = Some(start.input.clone());
+        let entry = if let Some(entry) = known {
+            let again = &mut self.list[entry];
+            again.attempts += 1;
+            (again.status, again.ended_at, again.input) = (Status::Running, None, input);
+            (again.output, again.error) = (None, None);
+            entry
+        } else {
+            self.list.push(TaskEntry {
+                name: start.name.to_owned(),
+                reference: start.reference.to_owned(),
+                status: Status::Running,
+                attempts: 1,
+                started_at: now,
+                ended_at: None,
+                input,
+                output: None,
+                error: None,
+            });
+            self.list.len() - 1
+        };
+        self.of_instance.insert(start.instance, entry);
+        self.at_spot.insert(spot, (entry, attempt));
+    }
+
+    fn changed(&mut self, instance: u64, status: Status, now: i64, output: Option<&Value>, error: Option<&Fault>) {
+        let Some(entry) = self.of_instance.get(&instance).and_then(|entry| self.list.get_mut(*entry)) else { return };
+        entry.status = status;
+        entry.ended_at = status.is_final().then_some(now);
+        entry.output = output.cloned();
+        entry.error = error.cloned();
+    }
 }

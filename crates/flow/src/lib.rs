@@ -27,9 +27,9 @@ pub use command::{Call, Command, HttpCall, HttpOutput, Input, Outcome, Status, S
 pub use definition::{Definition, Parsed};
 pub use event::{EventFilter, Match, Trigger};
 pub use fault::{Fault, FaultKind};
-pub use history::{TaskEntry, Tracer, history};
+pub use history::{TaskEntry, TaskStart, Tracer, history};
 pub use issue::{Issue, IssueKind};
-pub use run::Run;
+pub use run::{JUMPS_PER_INPUT_MAX, Run, TASKS_PER_INPUT_MAX};
 pub use schema::{Schema, SchemaError};
 
 /// Version of the interpreter's behaviour; a run is replayed only under the number it began with.

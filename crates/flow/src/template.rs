@@ -4,7 +4,6 @@
 //! inside a longer text it is replaced by its result. In loose mode any text is tried as an expression first.
 //! Not here: which expression may stand where (`parse`).
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::jq::{Expr, Failure, Scope, Val, metered};
@@ -62,21 +61,6 @@ impl Template {
                 let member = |(key, template): &(Arc<String>, Self)| Ok((key.clone(), template.within(input, scope)?));
                 Ok(Val::obj(members.iter().map(member).collect::<Result<_, Failure>>()?))
             }
-        }
-    }
-
-    /// Adds the names of the variables it uses.
-    pub(crate) fn vars(&self, names: &mut BTreeSet<String>) {
-        match self {
-            Self::Literal(_) => {}
-            Self::Expr(expr) | Self::Loose(expr, _) => names.extend(expr.vars().iter().cloned()),
-            Self::Text(segments) => segments.iter().for_each(|segment| {
-                if let Segment::Expr(expr) = segment {
-                    names.extend(expr.vars().iter().cloned());
-                }
-            }),
-            Self::List(items) => items.iter().for_each(|item| item.vars(names)),
-            Self::Object(members) => members.iter().for_each(|(_, member)| member.vars(names)),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 pub(crate) mod fuel;
+mod json;
 mod library;
 mod natives;
 mod ops;

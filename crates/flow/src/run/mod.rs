@@ -3,14 +3,30 @@
 //! Invariant: `apply` is total and deterministic: the same inputs at the same times give the same state and
 //! commands on every driver. Not here: clocks, storage, sockets.
 
-use serde::{Deserialize, Serialize};
+mod catch;
+mod env;
+mod http;
+mod inputs;
+mod kinds;
+mod listen;
+mod machine;
+mod snapshot;
+mod state;
 
-use crate::{Command, Definition, Input, Status, Step, Tracer};
+use crate::{Command, Definition, Input, Outcome, Status, Step, Tracer};
+use machine::Machine;
+use state::{Body, Pending};
+
+/// Tasks one input may start; more means that the definition goes round in circles.
+pub const TASKS_PER_INPUT_MAX: u32 = 100_000;
+/// Jumps back (`then` to this or an earlier task, attempts without a pause) one input may cause.
+pub const JUMPS_PER_INPUT_MAX: u32 = 10_000;
 
 /// The state of one run; serialized, it is a snapshot.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     status: Status,
+    body: Option<Box<Body>>,
 }
 
 impl Run {
@@ -32,19 +48,74 @@ impl Run {
     /// Takes in one input at time `now` (Unix milliseconds). Never panics; late, repeated and unknown inputs change
     /// nothing and are not accepted.
     pub fn apply(&mut self, def: &Definition, now: i64, input: Input) -> Step {
-        let _ = (def, now, input);
-        Step::default()
+        self.step(def, now, input, None)
     }
 
     /// As [`apply`](Self::apply), and reports the beginnings and ends of tasks.
     pub fn apply_traced(&mut self, def: &Definition, now: i64, input: Input, tracer: &mut dyn Tracer) -> Step {
-        let _ = tracer;
-        self.apply(def, now, input)
+        self.step(def, now, input, Some(tracer))
+    }
+
+    fn step<'a>(&mut self, def: &'a Definition, now: i64, input: Input, tracer: Option<&'a mut dyn Tracer>) -> Step {
+        if self.is_finished() {
+            return Step::default();
+        }
+        let Some(body) = self.body.take() else { return self.begin(def, now, input, tracer) };
+        let mut machine = Machine::new(def, now, body, tracer);
+        let accepted = machine.input(input);
+        self.settle(machine, accepted)
+    }
+
+    fn begin<'a>(&mut self, def: &'a Definition, now: i64, input: Input, tracer: Option<&'a mut dyn Tracer>) -> Step {
+        match input {
+            Input::Started { input, run_id, by_events } => {
+                let mut machine = Machine::new(def, now, Box::new(Body::new(run_id, now, crate::jq::Val::Null)), tracer);
+                machine.started(&input, by_events);
+                self.settle(machine, true)
+            }
+            Input::Cancel => {
+                self.status = Status::Cancelled;
+                Step { accepted: true, commands: vec![Command::Finish(Outcome::Cancelled)] }
+            }
+            _ => Step::default(),
+        }
+    }
+
+    fn settle(&mut self, machine: Machine<'_>, accepted: bool) -> Step {
+        let (body, commands) = machine.into_parts();
+        self.status = match commands.last() {
+            Some(Command::Finish(Outcome::Completed(_))) => Status::Completed,
+            Some(Command::Finish(Outcome::Faulted(_))) => Status::Faulted,
+            Some(Command::Finish(Outcome::Cancelled)) => Status::Cancelled,
+            _ if body.held.is_some() => Status::Suspended,
+            _ if body.is_busy() => Status::Running,
+            _ => Status::Waiting,
+        };
+        self.body = (!self.is_finished()).then_some(body);
+        Step { accepted, commands }
     }
 
     /// The commands outstanding now, for a driver that has just restored this run.
     pub fn outstanding(&self, def: &Definition) -> Vec<Command> {
-        let _ = def;
-        Vec::new()
+        let Some(body) = &self.body else { return Vec::new() };
+        let answered = |op: &u64| {
+            let held = body.held.as_deref().unwrap_or_default();
+            held.iter().any(|input| inputs::op_of(input) == Some(*op))
+        };
+        let open = body.pending.iter().filter(|(op, _)| !answered(op));
+        open.filter_map(|(op, pending)| outstanding(def, body, *op, *pending)).collect()
+    }
+}
+
+fn outstanding(def: &Definition, body: &Body, op: u64, pending: Pending) -> Option<Command> {
+    let frame = pending.frame().and_then(|frame| body.frames.get(&frame));
+    match pending {
+        Pending::Timer { at, .. } => Some(Command::Timer { op, at }),
+        Pending::Call { .. } => Some(Command::Call { op, call: http::call(def, frame?)? }),
+        Pending::Emit { .. } => match &frame?.state {
+            state::State::Emit { event, .. } => Some(Command::Emit { op, event: event.to_json() }),
+            _ => None,
+        },
+        Pending::Listen { .. } => listen::command(def, frame?),
     }
 }

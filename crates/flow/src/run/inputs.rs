@@ -1,0 +1,186 @@
+//! Inputs from outside: the start, answers, timers, signals, and people who cancel, suspend and resume.
+//!
+//! Invariant: an input that is not accepted has changed nothing. Not here: what tasks do with answers (`kinds`).
+
+use serde_json::Value;
+
+use super::env::Env;
+use super::machine::{Machine, check, evaluated_delay, expression, invalid};
+use super::state::{Pending, Purpose, State};
+use crate::jq::Val;
+use crate::model::Delay;
+use crate::{Fault, FaultKind, Input, Outcome, Status};
+
+/// The operation an input answers.
+pub(super) fn op_of(input: &Input) -> Option<u64> {
+    match input {
+        Input::Done { op, .. } | Input::Failed { op, .. } | Input::Fired { op } => Some(*op),
+        _ => None,
+    }
+}
+
+impl Machine<'_> {
+    // ---- the start
+
+    pub(super) fn started(&mut self, input: &Value, by_events: bool) {
+        if let Err(fault) = self.try_start(input, by_events) {
+            self.finish_faulted(fault.at("/input"));
+        }
+        self.work();
+    }
+
+    fn try_start(&mut self, input: &Value, by_events: bool) -> Result<(), Fault> {
+        let val = Val::from_json(input).map_err(|cut| Fault::new(FaultKind::Validation, cut.reason()))?;
+        self.body.input = val.clone();
+        if let (true, Val::Arr(events)) = (by_events, &val) {
+            events.items().iter().for_each(|event| self.body.consume(event));
+        }
+        let model = &self.def.model;
+        let checked = match input {
+            Value::Array(events) if by_events => self.def.check_events(events),
+            input => self.def.check_input(input),
+        };
+        checked.map_err(|errors| invalid("input", &errors))?;
+        if model.input.refused.is_some() {
+            check(&model.input, &val, "input")?;
+        }
+        let env = Env::of_run(self.def, &self.body);
+        let shaped = model.input.shape.as_ref().map(|shape| shape.eval(&val, &env).map_err(expression));
+        let data = shaped.transpose()?.unwrap_or(val);
+        let after = match &model.timeout {
+            None => None,
+            Some(Delay::Fixed(ms)) => Some(*ms),
+            Some(Delay::Expr(template)) => Some(evaluated_delay(template, &data, &env)?),
+        };
+        // the context is a map by definition; other input is not put into it
+        self.body.context = if matches!(data, Val::Obj(_)) { data.clone() } else { Val::record([]) };
+        if let Some(after) = after {
+            self.timer(after, Purpose::RunTimeout);
+        }
+        match model.root.first() {
+            Some(first) => self.start(None, *first, data),
+            None => self.finish(data),
+        }
+        Ok(())
+    }
+
+    // ---- everything after it
+
+    /// Whether the input is accepted; if so it has been worked off.
+    pub(super) fn input(&mut self, input: Input) -> bool {
+        match input {
+            Input::Cancel => {
+                self.end(Status::Cancelled, Outcome::Cancelled);
+                true
+            }
+            Input::Suspend => {
+                let fresh = self.body.held.is_none();
+                self.body.held.get_or_insert_default();
+                fresh
+            }
+            Input::Resume => self.resume(),
+            Input::Started { .. } => false,
+            input if self.body.held.is_some() => self.hold(input),
+            input => self.deliver(input),
+        }
+    }
+
+    fn resume(&mut self) -> bool {
+        let Some(held) = self.body.held.take() else { return false };
+        for input in held {
+            if !self.is_over() {
+                self.deliver(input);
+            }
+        }
+        true
+    }
+
+    /// Keeps what would be accepted for later.
+    fn hold(&mut self, input: Input) -> bool {
+        let held = self.body.held.as_deref().unwrap_or_default();
+        let wanted = match &input {
+            Input::Signal { event } => Val::from_json(event).is_ok_and(|val| {
+                let seen = held.iter().any(|other| matches!(other, Input::Signal { event: other } if other == event));
+                !seen && self.is_listened_to(&val)
+            }),
+            input => op_of(input).is_some_and(|op| {
+                let fits = self.body.pending.get(&op).is_some_and(|pending| answers(input, *pending));
+                fits && !held.iter().any(|other| op_of(other) == Some(op))
+            }),
+        };
+        if wanted {
+            self.body.held.get_or_insert_default().push(input);
+        }
+        wanted
+    }
+
+    fn deliver(&mut self, input: Input) -> bool {
+        let accepted = match input {
+            Input::Signal { event } => Val::from_json(&event).is_ok_and(|event| self.signal(&event)),
+            input => match op_of(&input).and_then(|op| self.body.pending.get(&op).map(|pending| (op, *pending))) {
+                Some((op, pending)) if answers(&input, pending) => {
+                    self.body.pending.remove(&op);
+                    self.answer(input, pending);
+                    true
+                }
+                _ => false,
+            },
+        };
+        self.work();
+        accepted
+    }
+
+    fn answer(&mut self, input: Input, pending: Pending) {
+        match (input, pending) {
+            (Input::Done { value, .. }, Pending::Call { frame }) => match Val::from_json(&value) {
+                Ok(answer) => self.called(frame, &answer),
+                Err(cut) => self.fail(frame, too_large(cut)),
+            },
+            (Input::Done { value, .. }, Pending::Emit { frame }) => match Val::from_json(&value) {
+                Ok(event) => self.done(frame, event),
+                Err(cut) => self.fail(frame, too_large(cut)),
+            },
+            (Input::Failed { error, .. }, Pending::Call { frame } | Pending::Emit { frame }) => self.fail(frame, error),
+            (Input::Fired { .. }, Pending::Timer { purpose, .. }) => self.due(purpose),
+            _ => {}
+        }
+    }
+
+    fn due(&mut self, purpose: Purpose) {
+        match purpose {
+            Purpose::Wait(frame) => {
+                let input = self.frame(frame).map(|frame| frame.input.clone()).unwrap_or_default();
+                self.done(frame, input);
+            }
+            Purpose::Retry(frame) => self.attempt(frame),
+            Purpose::AttemptTimeout(frame) => {
+                if let Some(State::Try(trying)) = self.body.frames.get_mut(&frame).map(|frame| &mut frame.state) {
+                    trying.timer = None;
+                }
+                self.clear_inside(frame);
+                let reference = self.frame(frame).map(|frame| self.task_of(frame).reference.as_str());
+                let fault = Fault::new(FaultKind::Timeout, "the attempt took too long").at(reference.unwrap_or("/"));
+                self.caught(frame, fault);
+            }
+            Purpose::TaskTimeout(frame) => {
+                self.fail(frame, Fault::new(FaultKind::Timeout, "the task took too long"));
+            }
+            Purpose::RunTimeout => {
+                self.finish_faulted(Fault::new(FaultKind::Timeout, "the workflow took too long").at("/"));
+            }
+        }
+    }
+}
+
+fn too_large(cut: crate::jq::fuel::CutOff) -> Fault {
+    Fault::new(FaultKind::Runtime, format!("the answer cannot be taken in: {}", cut.reason()))
+}
+
+/// Whether this kind of input can answer this operation.
+fn answers(input: &Input, pending: Pending) -> bool {
+    match input {
+        Input::Done { .. } | Input::Failed { .. } => matches!(pending, Pending::Call { .. } | Pending::Emit { .. }),
+        Input::Fired { .. } => matches!(pending, Pending::Timer { .. }),
+        _ => false,
+    }
+}
