@@ -11,6 +11,7 @@ mod clock;
 mod databases;
 mod http_client;
 mod listener;
+mod postgres_cluster;
 mod receiver;
 mod server_process;
 
@@ -22,6 +23,7 @@ pub use chaos_proxy::ChaosProxy;
 pub use clock::FakeClock;
 pub use databases::{PostgresDatabase, SqliteFile, postgres_url, temp_sqlite};
 pub use http_client::{Failure, HttpClient, Reply, Stream};
+pub use postgres_cluster::PostgresCluster;
 pub use receiver::{Answer, Conduct, Received, Receiver};
 pub use server_process::{ServerCommand, ServerProcess};
 
