@@ -95,12 +95,13 @@ fn answer(http: &HttpCall, response: Response) -> Value {
             _ => drop(headers.insert(name.clone(), Value::String(value.clone()))),
         }
     }
-    let body = match http.output {
-        HttpOutput::Raw => Value::String(base64(&response.body)),
-        HttpOutput::Content | HttpOutput::Response if response.body.is_empty() => Value::Null,
-        HttpOutput::Content | HttpOutput::Response => content(&response),
-    };
-    json!({"status": response.status, "headers": headers, "body": body, "uri": response.url})
+    let mut value = json!({"status": response.status, "headers": headers, "uri": response.url});
+    match http.output {
+        HttpOutput::Raw => value["raw"] = Value::String(base64(&response.body)),
+        HttpOutput::Content | HttpOutput::Response if response.body.is_empty() => {}
+        HttpOutput::Content | HttpOutput::Response => value["body"] = content(&response),
+    }
+    value
 }
 
 fn content(response: &Response) -> Value {
