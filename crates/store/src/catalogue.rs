@@ -51,16 +51,7 @@ impl Store {
     pub async fn refused_statements(&self) -> Result<Vec<String>, Error> {
         let texts = texts(self.dialect());
         match (&self.reads, self.location()) {
-            (Reads::Pool(pool), _) => {
-                let client = pool.get().await.map_err(|cause| Error::Unavailable(cause.into()))?;
-                let mut refused = Vec::new();
-                for text in texts {
-                    if let Err(cause) = client.prepare(&text).await {
-                        refused.push(format!("{text}: {cause}"));
-                    }
-                }
-                Ok(refused)
-            }
+            (Reads::Server(readers), _) => readers.refused(texts).await,
             (Reads::Threads(_), Location::File(path)) => {
                 let connection = crate::sqlite::connect(path)?;
                 let refused = texts.iter().filter_map(|text| {

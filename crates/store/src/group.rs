@@ -9,6 +9,7 @@ use crate::sql::Bulk;
 use crate::value::Value;
 use crate::wake::Wake;
 use crate::write::{Write, WriteSet};
+use std::collections::HashSet;
 use tokio::sync::oneshot;
 
 /// A set on its way to disk.
@@ -28,11 +29,13 @@ pub(crate) struct Plan<'a> {
     pub(crate) bulks: Vec<(&'static Bulk, Vec<&'a [Value]>)>,
     pub(crate) writes: Vec<&'a Write>,
     pub(crate) stirs: bool,
+    /// Which keys each bulk update has so far, by the update's address.
+    updated: HashSet<(usize, &'a Value)>,
 }
 
 impl<'a> Plan<'a> {
     pub(crate) fn of(jobs: &'a [Job]) -> Self {
-        let mut plan = Self { bulks: Vec::new(), writes: Vec::new(), stirs: false };
+        let mut plan = Self { bulks: Vec::new(), writes: Vec::new(), stirs: false, updated: HashSet::new() };
         for job in jobs {
             for (bulk, row) in &job.set.rows {
                 plan.add(bulk, row);
@@ -43,10 +46,18 @@ impl<'a> Plan<'a> {
         plan
     }
 
+    /// Whether signals are among the rows.
+    pub(crate) fn logs(&self) -> bool {
+        self.bulks.iter().any(|(bulk, _)| bulk.table == "signals")
+    }
+
     fn add(&mut self, bulk: &'static Bulk, row: &'a [Value]) {
-        match self.bulks.iter_mut().find(|(seen, _)| std::ptr::eq(*seen, bulk)) {
-            Some((_, rows)) => rows.push(row),
-            None => self.bulks.push((bulk, vec![row])),
+        // PostgreSQL's UPDATE … FROM takes any one of two given rows with the same key: the second has to
+        // be a statement of its own, as it is on SQLite.
+        let again = bulk.is_update() && !self.updated.insert((std::ptr::from_ref(bulk).addr(), &row[0]));
+        match self.bulks.iter_mut().rev().find(|(seen, _)| std::ptr::eq(*seen, bulk)) {
+            Some((_, rows)) if !again => rows.push(row),
+            _ => self.bulks.push((bulk, vec![row])),
         }
     }
 }

@@ -90,7 +90,7 @@ pub struct Store {
 
 enum Reads {
     Threads(flume::Sender<Read>),
-    Pool(deadpool_postgres::Pool),
+    Server(postgres::Readers),
 }
 
 impl std::fmt::Debug for Reads {
@@ -112,20 +112,19 @@ impl Store {
                 (Dialect::Sqlite, Reads::Threads(sqlite::start_readers(path, READERS)?))
             }
             Location::Server(url) => {
-                let config: tokio_postgres::Config =
-                    url.parse().map_err(|cause| Error::Refused(Box::new(cause)))?;
-                migrate::postgres(&config, now).await?;
+                let server = postgres::Server::parse(url)?;
+                migrate::postgres(&server, now).await?;
                 let writer = postgres::write_groups(
-                    config.clone(),
+                    server.clone(),
                     waiting,
                     Arc::clone(&wake),
                     group_max,
                     owner.tasks.clone(),
                 );
                 owner.tasks.spawn(writer);
-                let listening = postgres::listen(config.clone(), Arc::clone(&wake));
+                let listening = postgres::listen(server.clone(), Arc::clone(&wake));
                 owner.tasks.spawn(owner.stop.clone().run_until_cancelled_owned(listening));
-                (Dialect::Postgres, Reads::Pool(postgres::pool(&config)?))
+                (Dialect::Postgres, Reads::Server(postgres::Readers::of(&server)?))
             }
         };
         Ok(Self { dialect, jobs, reads, wake, faults: Faults::default(), location: options.location })
@@ -136,6 +135,10 @@ impl Store {
         self.faults.pass()?;
         if set.is_empty() {
             return Ok(());
+        }
+        if set.holds_nul() {
+            // PostgreSQL cannot store it, so SQLite must not either.
+            return Err(Error::Refused("text with a NUL character".into()));
         }
         let (reply, answer) = oneshot::channel();
         self.jobs.send_async(Job { set, reply }).await.map_err(|_| Error::away("the writer has ended"))?;
@@ -170,12 +173,12 @@ impl Store {
     pub(crate) async fn rows(&self, select: Select) -> Result<Vec<Row>, Error> {
         self.faults.pass()?;
         let Select { text, args } = select;
-        if args.iter().any(|arg| matches!(arg, Value::Text(text) if text.contains('\0'))) {
+        if args.iter().any(Value::holds_nul) {
             // No stored text holds NUL, so nothing can be equal to it (PostgreSQL would refuse the value).
             return Ok(Vec::new());
         }
         match &self.reads {
-            Reads::Pool(pool) => postgres::query(pool, &text, &args).await,
+            Reads::Server(readers) => readers.query(&text, &args).await,
             Reads::Threads(reads) => {
                 let (reply, answer) = oneshot::channel();
                 let read = Read { text, args, reply };
@@ -194,6 +197,7 @@ impl Store {
     pub(crate) async fn count(&self, mut select: Select, max: i64) -> Result<i64, Error> {
         select = select.then_arg("LIMIT", max);
         select.text = format!("SELECT count(*) FROM ({}) AS counted", select.text);
-        self.row(select).await?.ok_or_else(|| Error::corrupt("a count has no row"))?.int()
+        // No row at all: the filter asks for what cannot be stored (see `rows`).
+        self.row(select).await?.map_or(Ok(0), |mut row| row.int())
     }
 }

@@ -11,7 +11,7 @@ use openevent_domain::id::{RunId, SignalId};
 use std::path::Path;
 
 /// Rows one bite removes.
-pub const BITE_ROWS: i64 = 500;
+pub(crate) const BITE_ROWS: i64 = 500;
 
 static DELETE_SIGNALS: Sql =
     Sql::same("DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE id < $1 ORDER BY id LIMIT $2)");

@@ -4,9 +4,10 @@
 //! Not here: changing data in code; migrations are SQL only.
 
 use crate::Error;
+use crate::postgres::Server;
 use crate::sql::Dialect;
-use rusqlite::Connection;
-use tokio_postgres::{Client, Config, NoTls};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio_postgres::Client;
 
 struct Migration {
     name: &'static str,
@@ -26,6 +27,7 @@ macro_rules! migrations {
 
 const ALL: &[Migration] = migrations!["0001_spine"];
 
+const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";
 const HISTORY: &str =
     "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)";
 /// PostgreSQL: one node migrates, the others wait for it.
@@ -38,38 +40,45 @@ pub fn names() -> Vec<&'static str> {
 }
 
 impl Migration {
+    /// The migration and the note of it, for one transaction.
     fn script(&self, dialect: Dialect, now: i64) -> String {
         let body = match dialect {
             Dialect::Sqlite => self.sqlite,
             Dialect::Postgres => self.postgres,
         };
-        let begin = if dialect == Dialect::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
         let name = self.name;
-        format!(
-            "{begin};\n{body}\n;INSERT INTO schema_migrations (name, applied_at) VALUES ('{name}', {now});\nCOMMIT;"
-        )
+        format!("{body}\n;INSERT INTO schema_migrations (name, applied_at) VALUES ('{name}', {now});")
     }
 }
 
 /// Applies what is missing to a SQLite file. Answers the names applied.
 pub(crate) fn sqlite(connection: &Connection, now: i64) -> Result<Vec<&'static str>, Error> {
     connection.execute_batch(HISTORY).map_err(crate::sqlite::error)?;
+    let is_missing = |migration: &Migration| {
+        crate::sqlite::query(connection, SEEN, &[migration.name.into()]).map(|rows| rows.is_empty())
+    };
     let mut applied = Vec::new();
     for migration in ALL {
-        let seen = "SELECT name FROM schema_migrations WHERE name = $1";
-        if crate::sqlite::query(connection, seen, &[migration.name.into()])?.is_empty() {
+        if !is_missing(migration)? {
+            continue;
+        }
+        // Another process may migrate at this moment: whoever holds the lock looks again.
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+            .map_err(crate::sqlite::error)?;
+        if is_missing(migration)? {
             connection
                 .execute_batch(&migration.script(Dialect::Sqlite, now))
                 .map_err(crate::sqlite::error)?;
             applied.push(migration.name);
         }
+        transaction.commit().map_err(crate::sqlite::error)?;
     }
     Ok(applied)
 }
 
 /// Applies what is missing to a PostgreSQL database. Answers the names applied.
-pub(crate) async fn postgres(config: &Config, now: i64) -> Result<Vec<&'static str>, Error> {
-    let (client, connection) = config.connect(NoTls).await.map_err(crate::postgres::error)?;
+pub(crate) async fn postgres(server: &Server, now: i64) -> Result<Vec<&'static str>, Error> {
+    let (client, connection) = server.connect().await?;
     let work = async {
         client.batch_execute(LOCK).await?;
         let done = postgres_locked(&client, now).await;
@@ -88,9 +97,9 @@ async fn postgres_locked(client: &Client, now: i64) -> Result<Vec<&'static str>,
     client.batch_execute(HISTORY).await?;
     let mut applied = Vec::new();
     for migration in ALL {
-        let seen = "SELECT name FROM schema_migrations WHERE name = $1";
-        if client.query(seen, &[&migration.name]).await?.is_empty() {
-            client.batch_execute(&migration.script(Dialect::Postgres, now)).await?;
+        if client.query(SEEN, &[&migration.name]).await?.is_empty() {
+            let script = migration.script(Dialect::Postgres, now);
+            client.batch_execute(&format!("BEGIN;\n{script}\nCOMMIT;")).await?;
             applied.push(migration.name);
         }
     }

@@ -1,35 +1,71 @@
 //! The PostgreSQL driver: one writer connection that groups, a pool for reads, one listener.
 //!
-//! Invariant: a group travels as one pipeline, so it costs one or two round trips however many sets it holds.
-//! A lost connection fails what was waiting with `Unavailable` and is opened again at the next group.
+//! Invariant: a call waits no longer than the server's patience, then says that the database is away.
 //! Not here: what is written or read. TLS to the server is not offered yet.
 
+mod writer;
+
+pub(crate) use writer::write_groups;
+
 use crate::Error;
-use crate::group::{self, Job, Plan};
-use crate::sql::{Bulk, Dialect, Kind};
 use crate::value::{Row, Value};
 use crate::wake::Wake;
-use crate::write::Expect;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
-use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement};
-use tokio_util::task::TaskTracker;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Socket};
 
 /// Connections for reads.
 const POOL_MAX: usize = 8;
-/// The longest wait for a connection or an answer before the database counts as away.
+/// The longest wait for a connection or an answer before the database counts as away, unless the URL's
+/// `connect_timeout` says otherwise.
 const WAIT_MAX: Duration = Duration::from_secs(10);
+/// A peer that vanished without a word is noticed after about twenty seconds instead of two hours.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_TRIES: u32 = 2;
 /// Pause before the listener connects again.
 const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 /// The channel nodes tell each other commits on.
 const CHANNEL: &str = "openevent";
+/// The class of errors for transactions that were in each other's way.
+const COLLISIONS: &str = "40";
+/// A PostgreSQL server: where it is, and how long to wait for it.
+#[derive(Clone)]
+pub(crate) struct Server {
+    config: Config,
+    patience: Duration,
+}
+
+impl Server {
+    /// Reads a URL.
+    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
+        let mut config: Config = url.parse().map_err(|cause| Error::Refused(Box::new(cause)))?;
+        let patience = config.get_connect_timeout().copied().unwrap_or(WAIT_MAX);
+        config.connect_timeout(patience).tcp_user_timeout(patience);
+        config.keepalives_idle(KEEPALIVE_IDLE).keepalives_interval(KEEPALIVE_INTERVAL);
+        config.keepalives_retries(KEEPALIVE_TRIES);
+        Ok(Self { config, patience })
+    }
+
+    /// Opens a connection; the second half has to be polled for the first to work.
+    pub(crate) async fn connect(&self) -> Result<(Client, Connection<Socket, NoTlsStream>), Error> {
+        let opening = tokio::time::timeout(self.patience, self.config.connect(NoTls));
+        opening.await.map_err(|cause| Error::Unavailable(cause.into()))?.map_err(error)
+    }
+
+    /// What the writer's session is told: should we vanish or give up, the server lets go of our locks too.
+    fn session(&self) -> String {
+        let patience_ms = self.patience.as_millis();
+        format!(
+            "SET statement_timeout = {patience_ms}; SET idle_in_transaction_session_timeout = {patience_ms}"
+        )
+    }
+}
 
 impl ToSql for Value {
     fn to_sql(
@@ -69,21 +105,59 @@ impl<'a> FromSql<'a> for Value {
     }
 }
 
-/// Makes the read pool; connections are opened when first needed.
-pub(crate) fn pool(config: &Config) -> Result<Pool, Error> {
-    let manager = Manager::from_config(
-        config.clone(),
-        NoTls,
-        ManagerConfig { recycling_method: RecyclingMethod::Fast },
-    );
-    let pool = Pool::builder(manager).max_size(POOL_MAX).runtime(deadpool_postgres::Runtime::Tokio1);
-    let pool = pool.wait_timeout(Some(WAIT_MAX)).create_timeout(Some(WAIT_MAX));
-    pool.build().map_err(|cause| Error::Refused(cause.into()))
+/// Connections for reads, opened when first needed.
+pub(crate) struct Readers {
+    pool: Pool,
+    patience: Duration,
 }
 
-/// Runs a statement that yields rows.
-pub(crate) async fn query(pool: &Pool, text: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
-    let client = pool.get().await.map_err(|cause| Error::Unavailable(cause.into()))?;
+impl Readers {
+    /// Readers of a server.
+    pub(crate) fn of(server: &Server) -> Result<Self, Error> {
+        let manager = Manager::from_config(
+            server.config.clone(),
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager).max_size(POOL_MAX).build();
+        Ok(Self { pool: pool.map_err(|cause| Error::Refused(cause.into()))?, patience: server.patience })
+    }
+
+    /// Runs a statement that yields rows, or says within the server's patience that it is away.
+    pub(crate) async fn query(&self, text: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
+        let deadline = Instant::now() + self.patience;
+        let client = self.client(deadline).await?;
+        match tokio::time::timeout_at(deadline, ask(&client, text, args)).await {
+            Ok(answer) => answer,
+            Err(elapsed) => {
+                // Whoever got this connection next would wait behind our question.
+                drop(Object::take(client));
+                Err(Error::Unavailable(elapsed.into()))
+            }
+        }
+    }
+
+    /// Prepares statements; answers those the server refuses, each with its words.
+    pub(crate) async fn refused(&self, texts: Vec<String>) -> Result<Vec<String>, Error> {
+        let client = self.client(Instant::now() + self.patience).await?;
+        let mut refused = Vec::new();
+        for text in texts {
+            if let Err(cause) = client.prepare(&text).await {
+                refused.push(format!("{text}: {cause}"));
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn client(&self, deadline: Instant) -> Result<Object, Error> {
+        let client = tokio::time::timeout_at(deadline, self.pool.get()).await;
+        client
+            .map_err(|elapsed| Error::Unavailable(elapsed.into()))?
+            .map_err(|cause| Error::Unavailable(cause.into()))
+    }
+}
+
+async fn ask(client: &Object, text: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
     let statement = client.prepare_cached(text).await.map_err(error)?;
     let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
     let rows = client.query(&statement, &args).await.map_err(error)?;
@@ -94,258 +168,32 @@ pub(crate) async fn query(pool: &Pool, text: &str, args: &[Value]) -> Result<Vec
         .collect()
 }
 
-/// The task that writes groups. It ends when every sender is gone.
-pub(crate) async fn write_groups(
-    config: Config,
-    jobs: flume::Receiver<Job>,
-    wake: Arc<Wake>,
-    group_max: usize,
-    tasks: TaskTracker,
-) {
-    let mut writer = Writer { config, tasks, connected: None };
-    while let Ok(first) = jobs.recv_async().await {
-        let mut group = vec![first];
-        group.extend(jobs.try_iter().take(group_max - 1));
-        writer.write_group(group, &wake).await;
-    }
-}
-
-struct Writer {
-    config: Config,
-    tasks: TaskTracker,
-    connected: Option<Connected>,
-}
-
-struct Connected {
-    client: Client,
-    statements: HashMap<&'static str, Statement>,
-}
-
-impl Writer {
-    async fn write_group(&mut self, jobs: Vec<Job>, wake: &Wake) {
-        match self.transact(&Plan::of(&jobs)).await {
-            Ok(()) => group::committed(jobs, wake),
-            Err(cause) if cause.is_unavailable() => group::away(jobs, &cause),
-            Err(cause) if jobs.len() == 1 => group::refused(jobs, cause),
-            Err(_) => {
-                for job in jobs {
-                    let alone = vec![job];
-                    match self.transact(&Plan::of(&alone)).await {
-                        Ok(()) => group::committed(alone, wake),
-                        Err(cause) => group::refused(alone, cause),
-                    }
-                }
-            }
-        }
-    }
-
-    async fn transact(&mut self, plan: &Plan<'_>) -> Result<(), Error> {
-        let mut connected = match self.connected.take() {
-            Some(connected) if !connected.client.is_closed() => connected,
-            _ => connect(&self.config, &self.tasks).await?,
-        };
-        let done = match tokio::time::timeout(WAIT_MAX, connected.transact(plan)).await {
-            Ok(done) => done,
-            Err(elapsed) => Err(Error::Unavailable(elapsed.into())),
-        };
-        // After a failure of the connection itself nothing is known of it: begin with a new one.
-        if !matches!(&done, Err(cause) if cause.is_unavailable()) {
-            self.connected = Some(connected);
-        }
-        done
-    }
-}
-
-async fn connect(config: &Config, tasks: &TaskTracker) -> Result<Connected, Error> {
-    let opening = tokio::time::timeout(WAIT_MAX, config.connect(NoTls));
-    let (client, connection) =
-        opening.await.map_err(|cause| Error::Unavailable(cause.into()))?.map_err(error)?;
-    tasks.spawn(async move {
-        if let Err(cause) = connection.await {
-            tracing::debug!(error = %cause, "the writer's connection ended");
-        }
-    });
-    Ok(Connected { client, statements: HashMap::new() })
-}
-
-impl Connected {
-    async fn transact(&mut self, plan: &Plan<'_>) -> Result<(), Error> {
-        for (bulk, _) in &plan.bulks {
-            self.prepare(bulk.text(Dialect::Postgres)).await?;
-        }
-        for write in &plan.writes {
-            self.prepare(write.sql.text(Dialect::Postgres)).await?;
-        }
-        if plan.writes.iter().any(|write| write.expect != Expect::Any) {
-            return self.transact_guarded(plan).await;
-        }
-        self.pipeline(plan, true).await.map(drop)
-    }
-
-    /// Looks at the row counts before it commits: one round trip more.
-    async fn transact_guarded(&self, plan: &Plan<'_>) -> Result<(), Error> {
-        let verdict = self.pipeline(plan, false).await.and_then(|hits| {
-            let missed = plan.writes.iter().zip(hits).find_map(|(write, hit)| match write.expect {
-                Expect::One(or) if hit != 1 => Some(or),
-                _ => None,
-            });
-            missed.map_or(Ok(()), |or| Err(Error::Missed(or)))
-        });
-        let end = if verdict.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        self.client.batch_execute(end).await.map_err(error)?;
-        verdict
-    }
-
-    /// Sends everything without waiting in between; answers the row counts of the single statements.
-    /// The first failure is the cause: what follows it in an aborted transaction only says so.
-    async fn pipeline(&self, plan: &Plan<'_>, commit: bool) -> Result<Vec<u64>, Error> {
-        let mut steps: Vec<Step<'_>> = Vec::with_capacity(plan.bulks.len() + plan.writes.len() + 3);
-        steps.push(self.say("BEGIN"));
-        for (bulk, rows) in &plan.bulks {
-            let statement = self.statement(bulk.text(Dialect::Postgres))?;
-            steps.push(Box::pin(async move {
-                let arrays = Arrays::of(bulk, rows);
-                self.client.execute(statement, &arrays.refs()).await
-            }));
-        }
-        for write in &plan.writes {
-            let statement = self.statement(write.sql.text(Dialect::Postgres))?;
-            steps.push(Box::pin(async move {
-                let args: Vec<&(dyn ToSql + Sync)> = write.args.iter().map(|arg| arg as _).collect();
-                self.client.execute(statement, &args).await
-            }));
-        }
-        if plan.stirs {
-            steps.push(self.say("NOTIFY openevent"));
-        }
-        if commit {
-            steps.push(self.say("COMMIT"));
-        }
-        let first_write = 1 + plan.bulks.len();
-        let mut hits = Vec::with_capacity(plan.writes.len());
-        let mut failed = None;
-        for (n, done) in in_order(steps).await.into_iter().enumerate() {
-            match done {
-                Ok(hit) if n >= first_write && hits.len() < plan.writes.len() => hits.push(hit),
-                Ok(_) => {}
-                Err(cause) => failed = failed.or(Some(cause)),
-            }
-        }
-        match failed {
-            None => Ok(hits),
-            Some(cause) => {
-                if commit && !self.client.is_closed() {
-                    self.client.batch_execute("ROLLBACK").await.map_err(error)?;
-                }
-                Err(error(cause))
-            }
-        }
-    }
-
-    fn say<'a>(&'a self, text: &'static str) -> Step<'a> {
-        Box::pin(async move { self.client.batch_execute(text).await.map(|()| 0) })
-    }
-
-    async fn prepare(&mut self, text: &'static str) -> Result<(), Error> {
-        if !self.statements.contains_key(text) {
-            let statement = self.client.prepare(text).await.map_err(error)?;
-            self.statements.insert(text, statement);
-        }
-        Ok(())
-    }
-
-    fn statement(&self, text: &'static str) -> Result<&Statement, Error> {
-        self.statements.get(text).ok_or_else(|| Error::corrupt("a statement was not prepared"))
-    }
-}
-
-type Step<'a> = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>>;
-
-/// Polls all steps, always in order, so that their requests enter the connection's pipe in order.
-async fn in_order(mut steps: Vec<Step<'_>>) -> Vec<Result<u64, tokio_postgres::Error>> {
-    let mut done: Vec<Option<Result<u64, tokio_postgres::Error>>> = steps.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        let mut pending = false;
-        for (step, slot) in steps.iter_mut().zip(&mut done) {
-            if slot.is_none() {
-                match step.as_mut().poll(context) {
-                    Poll::Ready(result) => *slot = Some(result),
-                    Poll::Pending => pending = true,
-                }
-            }
-        }
-        if pending { Poll::Pending } else { Poll::Ready(()) }
-    })
-    .await;
-    done.into_iter().flatten().collect()
-}
-
-/// The rows of a bulk statement turned into one array a column.
-struct Arrays<'a>(Vec<Array<'a>>);
-
-enum Array<'a> {
-    Int(Vec<Option<i64>>),
-    Text(Vec<Option<&'a str>>),
-}
-
-impl<'a> Arrays<'a> {
-    fn of(bulk: &Bulk, rows: &[&'a [Value]]) -> Self {
-        let columns = bulk.columns.iter().enumerate();
-        Self(columns.map(|(n, (_, kind))| Array::of(*kind, rows.iter().map(|row| &row[n]))).collect())
-    }
-
-    fn refs(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.0
-            .iter()
-            .map(|array| match array {
-                Array::Int(values) => values as &(dyn ToSql + Sync),
-                Array::Text(values) => values as &(dyn ToSql + Sync),
-            })
-            .collect()
-    }
-}
-
-impl<'a> Array<'a> {
-    fn of(kind: Kind, values: impl Iterator<Item = &'a Value>) -> Self {
-        match kind {
-            Kind::Int => Self::Int(
-                values.map(|value| if let Value::Int(int) = value { Some(*int) } else { None }).collect(),
-            ),
-            Kind::Text => Self::Text(
-                values
-                    .map(|value| if let Value::Text(text) = value { Some(text.as_str()) } else { None })
-                    .collect(),
-            ),
-        }
-    }
-}
-
 /// Listens for other nodes' commits for ever and stirs this one's waiters.
-pub(crate) async fn listen(config: Config, wake: Arc<Wake>) {
+pub(crate) async fn listen(server: Server, wake: Arc<Wake>) {
     loop {
-        if let Err(cause) = listen_once(&config, &wake).await {
+        if let Err(cause) = listen_once(&server, &wake).await {
             tracing::debug!(error = %cause, "the listening connection ended");
         }
         tokio::time::sleep(LISTEN_AGAIN).await;
     }
 }
 
-async fn listen_once(config: &Config, wake: &Wake) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = config.connect(NoTls).await?;
+async fn listen_once(server: &Server, wake: &Wake) -> Result<(), Error> {
+    let (client, mut connection) = server.connect().await?;
     let subscribe = async { client.batch_execute(&format!("LISTEN {CHANNEL}")).await };
     tokio::pin!(subscribe);
     let mut subscribed = false;
     loop {
         tokio::select! {
             done = &mut subscribe, if !subscribed => {
-                done?;
+                done.map_err(error)?;
                 subscribed = true;
                 wake.stir();
             }
             message = std::future::poll_fn(|context| connection.poll_message(context)) => match message {
                 Some(Ok(AsyncMessage::Notification(_))) => wake.stir(),
                 Some(Ok(_)) => {}
-                Some(Err(cause)) => return Err(cause),
+                Some(Err(cause)) => return Err(error(cause)),
                 None => return Ok(()),
             },
         }
@@ -365,7 +213,7 @@ pub(crate) fn error(cause: tokio_postgres::Error) -> Error {
             Error::Exists { table: database.table().unwrap_or_default().to_owned() }
         }
         // Connection, resources, intervention by the operator, system error, serialisation, read-only.
-        Some("08" | "53" | "57" | "58" | "40" | "25") => Error::Unavailable(cause.into()),
+        Some("08" | "53" | "57" | "58" | COLLISIONS | "25") => Error::Unavailable(cause.into()),
         _ => Error::Refused(cause.into()),
     }
 }

@@ -86,6 +86,7 @@ static ADD: Bulk = Bulk::insert(
     "",
 );
 const COLUMNS: &str = "SELECT seq, id, tenant, name, payload, attributes, received_at, matched, replay_of, triggers FROM signals";
+const PLACE: &str = "SELECT seq FROM signals WHERE id < $1 ORDER BY id DESC LIMIT 1";
 const LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM signals";
 
 pub(crate) const BULKS: &[&Bulk] = &[&ADD];
@@ -172,6 +173,14 @@ impl Store {
         self.signals(tenant, &filter, Order::OldestFirst, Place::Offset(0), limit).await
     }
 
+    /// The place of a signal in the log; of one that is gone, the place of the last that came before it.
+    pub async fn signal_place(&self, tenant: &Tenant, id: &SignalId) -> Result<i64, Error> {
+        if let Some(record) = self.signal(tenant, id).await? {
+            return Ok(record.seq);
+        }
+        self.row(Select::new(PLACE, [id.as_str().into()])).await?.map_or(Ok(0), |mut row| row.int())
+    }
+
     /// The last place in the log; 0 when it is empty.
     pub async fn signals_last(&self) -> Result<i64, Error> {
         self.row(Select::new(LAST, [])).await?.ok_or_else(|| Error::corrupt("MAX has no row"))?.int()
@@ -239,5 +248,6 @@ pub(crate) fn selects() -> Vec<Select> {
         list(&tenant, &filter, Order::NewestFirst, Place::After(0, 0), 1),
         list(&tenant, &Filter::default(), Order::OldestFirst, Place::Offset(0), 1),
         Select::new(LAST, []),
+        Select::new(PLACE, ["x".into()]),
     ]
 }

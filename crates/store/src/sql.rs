@@ -19,23 +19,23 @@ pub enum Dialect {
 /// One statement that changes rows. One text serves both databases so far; where they come to differ, a
 /// second constructor takes one text each.
 #[derive(Debug)]
-pub struct Sql(&'static str);
+pub(crate) struct Sql(&'static str);
 
 impl Sql {
     /// The same text for both.
-    pub const fn same(text: &'static str) -> Self {
+    pub(crate) const fn same(text: &'static str) -> Self {
         Self(text)
     }
 
     /// The text for a database.
-    pub fn text(&self, _dialect: Dialect) -> &'static str {
+    pub(crate) fn text(&self, _dialect: Dialect) -> &'static str {
         self.0
     }
 }
 
 /// A column's type, as PostgreSQL needs it for arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// BIGINT.
     Int,
     /// TEXT.
@@ -45,7 +45,7 @@ pub enum Kind {
 /// A statement over many rows at once: the rows of all write sets in a group become one statement
 /// (`UNNEST` on PostgreSQL, one cached statement stepped per row on SQLite, where a row costs no round trip).
 #[derive(Debug)]
-pub struct Bulk {
+pub(crate) struct Bulk {
     /// The table whose rows it changes.
     pub table: &'static str,
     /// Columns in the order of a row's values.
@@ -62,7 +62,7 @@ enum Action {
 
 impl Bulk {
     /// `INSERT INTO table (columns) …` with what follows the values, such as `ON CONFLICT DO NOTHING`.
-    pub const fn insert(
+    pub(crate) const fn insert(
         table: &'static str,
         columns: &'static [(&'static str, Kind)],
         suffix: &'static str,
@@ -71,7 +71,7 @@ impl Bulk {
     }
 
     /// `UPDATE table SET set WHERE table.key = given.key guard`. In `set` and `guard` the given row is `given`.
-    pub const fn update(
+    pub(crate) const fn update(
         table: &'static str,
         columns: &'static [(&'static str, Kind)],
         key: &'static str,
@@ -86,8 +86,13 @@ impl Bulk {
         }
     }
 
+    /// Whether it changes rows that are there; the first column is then their key.
+    pub(crate) fn is_update(&self) -> bool {
+        matches!(self.action, Action::Update { .. })
+    }
+
     /// The text for a database.
-    pub fn text(&self, dialect: Dialect) -> &str {
+    pub(crate) fn text(&self, dialect: Dialect) -> &str {
         self.texts[dialect as usize].get_or_init(|| self.write(dialect))
     }
 

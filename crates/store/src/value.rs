@@ -7,13 +7,20 @@ use crate::Error;
 
 /// A value in a statement or a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Value {
+pub(crate) enum Value {
     /// SQL NULL.
     Null,
     /// BIGINT: numbers, times in Unix milliseconds, and 0/1 for booleans.
     Int(i64),
     /// TEXT: ids, words, JSON.
     Text(String),
+}
+
+impl Value {
+    /// Whether it is text no database of ours stores.
+    pub(crate) fn holds_nul(&self) -> bool {
+        matches!(self, Self::Text(text) if text.contains('\0'))
+    }
 }
 
 impl From<i64> for Value {
@@ -66,7 +73,7 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 
 /// A row, read from left to right.
 #[derive(Debug)]
-pub struct Row(std::vec::IntoIter<Value>);
+pub(crate) struct Row(std::vec::IntoIter<Value>);
 
 impl Row {
     pub(crate) fn new(values: Vec<Value>) -> Self {
@@ -74,12 +81,12 @@ impl Row {
     }
 
     /// The next column, which must be text.
-    pub fn text(&mut self) -> Result<String, Error> {
+    pub(crate) fn text(&mut self) -> Result<String, Error> {
         self.text_or_null()?.ok_or_else(|| Error::corrupt("a text column is NULL"))
     }
 
     /// The next column, text or NULL.
-    pub fn text_or_null(&mut self) -> Result<Option<String>, Error> {
+    pub(crate) fn text_or_null(&mut self) -> Result<Option<String>, Error> {
         match self.next()? {
             Value::Text(text) => Ok(Some(text)),
             Value::Null => Ok(None),
@@ -88,12 +95,12 @@ impl Row {
     }
 
     /// The next column, which must be a number.
-    pub fn int(&mut self) -> Result<i64, Error> {
+    pub(crate) fn int(&mut self) -> Result<i64, Error> {
         self.int_or_null()?.ok_or_else(|| Error::corrupt("a number column is NULL"))
     }
 
     /// The next column, a number or NULL.
-    pub fn int_or_null(&mut self) -> Result<Option<i64>, Error> {
+    pub(crate) fn int_or_null(&mut self) -> Result<Option<i64>, Error> {
         match self.next()? {
             Value::Int(int) => Ok(Some(int)),
             Value::Null => Ok(None),
@@ -102,12 +109,12 @@ impl Row {
     }
 
     /// The next column, JSON text.
-    pub fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Error> {
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Error> {
         parse(&self.text()?)
     }
 
     /// The next column, JSON text or NULL.
-    pub fn json_or_null<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
+    pub(crate) fn json_or_null<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
         self.text_or_null()?.map(|text| parse(&text)).transpose()
     }
 

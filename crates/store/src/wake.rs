@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 /// Notices that may wait for the engine before it has to read the database.
-pub const NOTICES_MAX: usize = 65_536;
+pub(crate) const NOTICES_MAX: usize = 65_536;
 
 /// Where commits are told.
 #[derive(Debug)]
@@ -61,5 +61,54 @@ impl Wake {
     /// A counter that moves with every commit that made signals or runs.
     pub fn stirred(&self) -> watch::Receiver<u64> {
         self.stirred.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice::NewRun;
+    use openevent_domain::id::RunId;
+    use openevent_domain::tenant::Tenant;
+    use std::sync::Arc;
+
+    fn notice(n: usize) -> Notice {
+        let run = NewRun {
+            id: RunId::trusted(format!("run_{n}")),
+            tenant: Tenant::trusted("t".into()),
+            namespace: String::new(),
+            name: String::new(),
+            version: String::new(),
+            definition_hash: String::new(),
+            event_id: None,
+            input: Arc::default(),
+            by_events: false,
+            started_at: 0,
+        };
+        Notice { signals: Vec::new(), runs: vec![Arc::new(run)] }
+    }
+
+    #[test]
+    fn a_full_queue_blocks_nobody_and_says_that_something_was_missed() {
+        let wake = Wake::default();
+        let queue = wake.notices();
+        (0..NOTICES_MAX).for_each(|n| wake.tell(notice(n)));
+        let before = wake.take_missed();
+
+        wake.tell(notice(NOTICES_MAX));
+
+        assert_eq!((before, wake.take_missed(), wake.take_missed()), (false, true, false));
+        let kept: Vec<_> = queue.try_iter().collect();
+        assert_eq!(kept.len(), NOTICES_MAX);
+        assert_eq!(kept[0].runs[0].id.as_str(), "run_0");
+    }
+
+    #[test]
+    fn without_a_listener_nothing_is_kept_and_nothing_missed() {
+        let wake = Wake::default();
+
+        wake.tell(notice(0));
+
+        assert!(wake.notices().is_empty() && !wake.take_missed());
     }
 }

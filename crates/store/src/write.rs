@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// How many rows a statement has to hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
+pub(crate) enum Expect {
     /// Any number.
     Any,
     /// Exactly one, or the set fails with [`crate::Error::Missed`] carrying these words.
@@ -43,6 +43,11 @@ impl WriteSet {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.writes.is_empty()
+    }
+
+    pub(crate) fn holds_nul(&self) -> bool {
+        let rows = self.rows.iter().flat_map(|(_, values)| values);
+        rows.chain(self.writes.iter().flat_map(|write| &write.args)).any(Value::holds_nul)
     }
 
     pub(crate) fn row<const N: usize>(&mut self, bulk: &'static Bulk, values: [Value; N]) {

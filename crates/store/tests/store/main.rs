@@ -1,0 +1,20 @@
+//! The store from the outside, every scenario on SQLite and on PostgreSQL.
+//!
+//! Invariant: a test has its own database; nothing sleeps, and nothing depends on order.
+//! Not here: a full disk (`tests/disk_full.rs`): its limit holds for a whole process.
+
+mod catalogue;
+mod faults;
+mod groups;
+mod keeping;
+mod keys;
+mod leases;
+mod nodes;
+mod notices;
+mod postgres_away;
+mod runs;
+mod schema;
+mod signals;
+mod sqlite_away;
+mod support;
+mod text;
