@@ -1,5 +1,6 @@
 //! Golden histories: what runs say to their driver, and what people see of them.
 
+#[path = "support/mod.rs"]
 mod support;
 
 use openevent_flow::Input;

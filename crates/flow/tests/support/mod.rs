@@ -7,9 +7,9 @@ use std::sync::Arc;
 use openevent_flow::{Call, Command, Definition, EventFilter, Fault, FaultKind, HttpCall, Input, Match, Outcome, Run, Status, history};
 use serde_json::{Value, json};
 
-pub const START: i64 = 1_700_000_000_000;
+pub(crate) const START: i64 = 1_700_000_000_000;
 
-pub fn parse(tasks: &str) -> Arc<Definition> {
+pub(crate) fn parse(tasks: &str) -> Arc<Definition> {
     let head = "document: { dsl: '1.0.3', namespace: test, name: golden, version: '0.1.0' }\n";
     match Definition::parse(&format!("{head}{tasks}")) {
         Ok(parsed) => Arc::new(parsed.definition),
@@ -17,18 +17,18 @@ pub fn parse(tasks: &str) -> Arc<Definition> {
     }
 }
 
-pub fn started(input: Value) -> Input {
+pub(crate) fn started(input: Value) -> Input {
     Input::Started { input, run_id: "run-1".to_owned(), by_events: false }
 }
 
 /// A run, its surroundings and its journal.
-pub struct Play {
-    pub def: Arc<Definition>,
-    pub run: Run,
-    pub now: i64,
-    pub journal: Vec<(i64, Input)>,
-    pub outcome: Option<Outcome>,
-    pub story: String,
+pub(crate) struct Play {
+    pub(crate) def: Arc<Definition>,
+    pub(crate) run: Run,
+    pub(crate) now: i64,
+    pub(crate) journal: Vec<(i64, Input)>,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) story: String,
     calls: VecDeque<(u64, HttpCall)>,
     timers: BTreeMap<u64, i64>,
     listens: BTreeMap<u64, Vec<Arc<EventFilter>>>,
@@ -36,7 +36,7 @@ pub struct Play {
 }
 
 impl Play {
-    pub fn new(tasks: &str) -> Self {
+    pub(crate) fn new(tasks: &str) -> Self {
         Self {
             def: parse(tasks),
             run: Run::new(),
@@ -51,13 +51,13 @@ impl Play {
         }
     }
 
-    pub fn start(tasks: &str, input: Value) -> Self {
+    pub(crate) fn start(tasks: &str, input: Value) -> Self {
         let mut play = Self::new(tasks);
         play.apply(started(input));
         play
     }
 
-    pub fn apply(&mut self, input: Input) -> bool {
+    pub(crate) fn apply(&mut self, input: Input) -> bool {
         let _ = writeln!(self.story, "+{} > {}", self.now - START, serde_json::to_string(&input).unwrap());
         let step = self.run.apply(&self.def, self.now, input.clone());
         if !step.accepted {
@@ -113,27 +113,27 @@ impl Play {
     }
 
     /// Answers the oldest call.
-    pub fn answer(&mut self, status: u16, body: Value) -> bool {
+    pub(crate) fn answer(&mut self, status: u16, body: Value) -> bool {
         let (op, call) = self.calls.pop_front().expect("a call is pending");
         let headers = json!({"content-type": "application/json"});
         self.apply(Input::Done { op, value: json!({"status": status, "headers": headers, "body": body, "uri": call.uri}) })
     }
 
     /// Lets the oldest call fail without an answer.
-    pub fn refuse(&mut self, detail: &str) -> bool {
+    pub(crate) fn refuse(&mut self, detail: &str) -> bool {
         let (op, _) = self.calls.pop_front().expect("a call is pending");
         self.apply(Input::Failed { op, error: Fault::new(FaultKind::Communication, detail) })
     }
 
     /// Confirms the oldest emission.
-    pub fn sent(&mut self) -> bool {
+    pub(crate) fn sent(&mut self) -> bool {
         let (op, mut event) = self.emits.pop_front().expect("an emission is pending");
         event["id"] = json!("event-1");
         self.apply(Input::Done { op, value: event })
     }
 
     /// Lets the next timer fire at its time.
-    pub fn tick(&mut self) -> bool {
+    pub(crate) fn tick(&mut self) -> bool {
         let (op, at) = self.timers.iter().map(|(op, at)| (*op, *at)).min_by_key(|(op, at)| (*at, *op)).expect("a timer is set");
         self.timers.remove(&op);
         self.now = self.now.max(at);
@@ -141,7 +141,7 @@ impl Play {
     }
 
     /// Sends an event, if a listener wants it.
-    pub fn event(&mut self, id: &str, kind: &str, data: Value) -> bool {
+    pub(crate) fn event(&mut self, id: &str, kind: &str, data: Value) -> bool {
         let event = json!({"specversion": "1.0", "id": id, "source": "https://test", "type": kind, "data": data});
         let wanted = |filters: &Vec<Arc<EventFilter>>| {
             filters.is_empty() || filters.iter().any(|filter| filter.matches(&event) == Match::Yes)
@@ -153,22 +153,22 @@ impl Play {
         self.apply(Input::Signal { event })
     }
 
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.len()
     }
 
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         self.run.status()
     }
 
-    pub fn output(&self) -> &Value {
+    pub(crate) fn output(&self) -> &Value {
         match &self.outcome {
             Some(Outcome::Completed(output)) => output,
             other => panic!("not completed: {other:?}\n{}", self.story),
         }
     }
 
-    pub fn fault(&self) -> &Fault {
+    pub(crate) fn fault(&self) -> &Fault {
         match &self.outcome {
             Some(Outcome::Faulted(fault)) => fault,
             other => panic!("not faulted: {other:?}\n{}", self.story),
@@ -176,7 +176,7 @@ impl Play {
     }
 
     /// The story and the tasks of the run; replaying must give the same run.
-    pub fn golden(&self) -> String {
+    pub(crate) fn golden(&self) -> String {
         let (run, tasks) = history(&self.def, self.journal.clone());
         assert_eq!(run, self.run, "replaying gives the same run");
         let mut golden = format!("{}\nstatus: {}\n", self.story, self.run.status().as_str());

@@ -1,0 +1,109 @@
+//! What an input costs. Not a test of anything: run it with
+//! `cargo test -p openevent-flow --release --test speed -- --ignored --nocapture`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use openevent_flow::{Definition, Input, Run};
+use serde_json::{Value, json};
+
+const ONE_CALL: &str = r#"
+document: { dsl: '1.0.3', namespace: test, name: one-call, version: '0.1.0' }
+schedule: { on: { one: { with: { type: order.created } } } }
+do:
+  - notify:
+      call: http
+      with:
+        method: post
+        endpoint: https://example.com/notify
+        body: { id: "${ $workflow.input[0].data.id }", text: "Order ${ $workflow.input[0].data.id }" }
+"#;
+
+const PARKED: &str = r"
+document: { dsl: '1.0.3', namespace: test, name: parked, version: '0.1.0' }
+do:
+  - nap: { wait: PT1H }
+";
+
+fn definition(source: &str) -> Definition {
+    Definition::parse(source).unwrap().definition
+}
+
+fn started(id: usize) -> Input {
+    let data = json!({"id": id, "customer": {"name": "A", "mail": "a@example.com"}, "items": [{"sku": "x", "n": 1}]});
+    let event = json!({"specversion": "1.0", "id": format!("e{id}"), "source": "/s", "type": "order.created", "data": data});
+    Input::Started { input: json!([event]), run_id: format!("run_{id}"), by_events: true }
+}
+
+fn measure(what: &str, rounds: usize, mut work: impl FnMut(usize)) {
+    (0..rounds / 10).for_each(&mut work);
+    let begun = Instant::now();
+    (0..rounds).for_each(work);
+    println!("{what}: {:.2} µs", begun.elapsed().as_secs_f64() * 1e6 / rounds as f64);
+}
+
+#[test]
+#[ignore = "prints measurements"]
+fn costs() {
+    const ROUNDS: usize = 50_000;
+    let one_call = definition(ONE_CALL);
+    let parked = definition(PARKED);
+    let begun = Instant::now();
+    (0..200).for_each(|_| drop(black_box(definition(ONE_CALL))));
+    println!("parse: {:.0} µs", begun.elapsed().as_secs_f64() * 1e6 / 200.0);
+    let answer = json!({"status": 200, "headers": {"content-type": "application/json"}, "body": {"ok": true}, "uri": "https://example.com/notify"});
+    measure("building the inputs", ROUNDS, |id| {
+        black_box((started(id), Input::Done { op: 1, value: answer.clone() }));
+    });
+    measure("a run of one call (2 inputs)", ROUNDS, |id| {
+        let mut run = Run::new();
+        black_box(run.apply(&one_call, 0, started(id)));
+        black_box(run.apply(&one_call, 0, Input::Done { op: 1, value: answer.clone() }));
+        assert!(run.is_finished());
+    });
+    measure("matching a trigger", ROUNDS, |id| {
+        let Input::Started { input: Value::Array(events), .. } = started(id) else { return };
+        black_box(one_call.trigger().map(|trigger| trigger.filters()[0].matches(&events[0])));
+    });
+    let mut run = Run::new();
+    run.apply(&parked, 0, started(1));
+    let snapshot = serde_json::to_string(&run).unwrap();
+    println!("parked snapshot: {} bytes: {snapshot}", snapshot.len());
+    measure("restoring a parked run from its snapshot", ROUNDS, |_| {
+        let run: Run = serde_json::from_str(&snapshot).unwrap();
+        black_box(run.outstanding(&parked));
+    });
+    measure("saving a parked run", ROUNDS, |_| drop(black_box(serde_json::to_string(&run))));
+    let journal = serde_json::to_string(&started(1)).unwrap();
+    measure("restoring a parked run from its journal", ROUNDS, |_| {
+        let mut run = Run::new();
+        run.apply(&parked, 0, serde_json::from_str(&journal).unwrap());
+        black_box(run.outstanding(&parked));
+    });
+}
+
+#[test]
+#[ignore = "prints measurements"]
+fn large_ones() {
+    let head = "document: { dsl: '1.0.3', namespace: test, name: large, version: '0.1.0' }\n";
+    let branches: String = (0..1000).map(|n| format!("          - b{n}: {{ call: http, with: {{ method: get, endpoint: 'https://x.example/{n}' }} }}\n")).collect();
+    let fork = definition(&format!("{head}do:\n  - all:\n      fork:\n        branches:\n{branches}"));
+    let begun = Instant::now();
+    let mut run = Run::new();
+    let step = run.apply(&fork, 0, started(1));
+    assert_eq!(step.commands.len(), 1000);
+    for op in 1..=1000 {
+        run.apply(&fork, 0, Input::Done { op, value: json!({"status": 200, "body": {"op": op}}) });
+    }
+    assert!(run.is_finished());
+    println!("fork of 1000 calls: {:?}", begun.elapsed());
+
+    let each = "do:\n  - loop:\n      for: { in: .items }\n      do:\n        - one: { set: { items: '${ .items }', sum: '${ .sum + $item }' } }\n        - two: { set: '${ . }' }\n";
+    let each = definition(&format!("{head}{each}"));
+    let begun = Instant::now();
+    let mut run = Run::new();
+    let items: Vec<_> = (0..10_000).collect();
+    run.apply(&each, 0, Input::Started { input: json!({"items": items, "sum": 0}), run_id: "r".to_owned(), by_events: false });
+    assert!(run.is_finished());
+    println!("for over 10000 items, two tasks each: {:?}", begun.elapsed());
+}
