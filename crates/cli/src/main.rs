@@ -12,9 +12,9 @@ mod housekeeping;
 mod logging;
 mod node;
 mod output;
+mod parts;
 mod remote;
 mod serve;
-mod workers;
 
 use crate::args::{Cli, Command};
 use crate::config::{Config, Environment};

@@ -5,13 +5,16 @@
 //! Not here: routes, the engine, the store; they are started here and live in their own crates.
 
 use crate::config::Config;
-use crate::failure::{Explain as _, failed};
+use crate::failure::{Explain as _, explain, failed};
 use crate::node::Node;
 use crate::output::Output;
-use crate::{housekeeping, workers};
+use crate::{housekeeping, parts};
+use std::io;
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<ExitCode> {
@@ -23,21 +26,41 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
     let node = Node::open(config).await?;
-    node.default_project().await?;
-    let _engine = workers::start_engine(&node).await?;
+    let engine = parts::start_engine(&node).await?;
+    let app = parts::start_face(&node, engine).await?;
     housekeeping::start(&node);
+    let stop = CancellationToken::new();
+    let mut serving = node.owner.tasks.spawn(openevent_server::serve(listener, app, stop.clone()));
     output.line(&format!("listening on http://{address}"))?;
-    stops.wait().await;
-    tracing::info!("stopping");
     tokio::select! {
-        ended = node.close() => {
-            if !ended {
-                // Nothing is lost: what was acknowledged is on disk, and the next start goes on with it.
-                tracing::warn!("some work was still under way when the time to drain was over");
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        () = stops.wait() => tracing::info!("stopping"),
+        ended = &mut serving => return Err(gave_up(ended)),
+    }
+    stop.cancel();
+    tokio::select! {
+        () = drain(serving, node) => Ok(ExitCode::SUCCESS),
         () = stops.wait() => Err(failed("stopped before everything had ended", "")),
+    }
+}
+
+/// First the face, which still needs the engine for the answers it owes; then all the rest.
+async fn drain(serving: JoinHandle<io::Result<()>>, node: Node) {
+    if let Ok(Err(cause)) = serving.await {
+        tracing::warn!(error = %cause, "the face did not end well");
+    }
+    if !node.close().await {
+        // Nothing is lost: what was acknowledged is on disk, and the next start goes on with it.
+        tracing::warn!("some work was still under way when the time to drain was over");
+    }
+}
+
+/// Why accepting connections ended although nobody asked for it.
+fn gave_up(ended: Result<io::Result<()>, JoinError>) -> anyhow::Error {
+    let hint = "see the log above";
+    match ended {
+        Ok(Ok(())) => failed("the server stopped accepting connections", hint),
+        Ok(Err(cause)) => explain(cause, "the server stopped accepting connections", hint),
+        Err(cause) => explain(cause, "the server broke off", hint),
     }
 }
 

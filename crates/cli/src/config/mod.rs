@@ -13,9 +13,9 @@ pub(crate) use environment::Environment;
 pub(crate) use layers::Flag;
 
 use crate::failure::usage;
+use crate::parts::face_settings;
 use http::HeaderName;
 use layers::Layers;
-use openevent_domain::api_key;
 use openevent_egress::{IpNet, parse_allow_list};
 use openevent_store::Location;
 use secrecy::{ExposeSecret, SecretString};
@@ -185,13 +185,10 @@ impl Config {
 
     /// Refuses what a server must not start with.
     pub(crate) fn check_start(&self) -> anyhow::Result<()> {
-        let token = self.api_token.as_ref().map(ExposeSecret::expose_secret);
-        if token.is_some_and(|token| token.starts_with(api_key::PREFIX)) {
-            return Err(usage(
-                "the static token (COMPOZY_API_TOKEN) begins with `oe_`, which only API keys do",
-                "choose another token, or seed this one with `openevent keys create --literal`",
-            ));
-        }
+        face_settings(self).check().map_err(|bad| {
+            let hint = "choose another; a key of your own is stored by `openevent keys create --literal`";
+            usage(format!("COMPOZY_API_TOKEN is not usable: {bad}"), hint)
+        })?;
         if self.temporal.is_some() {
             return Err(usage(
                 "temporal_address is set, but this version runs workflows in its embedded engine only",

@@ -1,7 +1,8 @@
 //! `serve`: how it begins and ends.
 
 use crate::support::{BINARY, Place};
-use openevent_testkit::ServerCommand;
+use openevent_testkit::{Answer, Receiver, ServerCommand};
+use serde_json::json;
 
 fn server(place: &Place) -> ServerCommand {
     let server = ServerCommand::new(BINARY).arg("--data-dir").arg(place.path("data"));
@@ -44,15 +45,39 @@ fn a_token_that_looks_like_a_key_is_refused() {
     assert!(ended.stderr.contains("COMPOZY_API_TOKEN") && !ended.stderr.contains("hush"), "{}", ended.stderr);
 }
 
-#[tokio::test]
-async fn keys_are_made_while_it_runs() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_made_while_it_runs_is_accepted() {
     let place = Place::new();
     let running = server(&place).start().await;
 
-    let made = place.run(&["keys", "create", "--name", "a", "--scopes", "*", "--json"]).json();
+    let made = place.run(&["keys", "create", "--name", "a", "--scopes", "events:write", "--json"]).json();
+    let key = made["key"].as_str().unwrap();
+    let send = ["signals", "send", "order.created", "--url", running.base_url(), "--token", key, "--json"];
 
-    assert!(made["key"].is_string());
-    let mut running = running;
-    running.terminate();
-    assert_eq!(running.wait().await.code(), Some(0));
+    assert!(place.run(&send).json()["data"]["event_id"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_runs_from_signal_to_output() {
+    let place = Place::new();
+    let example = include_str!("../../../../workflows/order-created.yaml");
+    std::fs::create_dir(place.path("workflows")).unwrap();
+    let receiver = Receiver::start().await;
+    receiver.answer_with(|_, _| Answer::json(&json!({"status": "open"})));
+    place.write("workflows/order-created.yaml", &example.replace("http://127.0.0.1:8080", &receiver.url("")));
+    let running = server(&place).start().await;
+    let url = ["--url", running.base_url()];
+
+    let send = ["signals", "send", "order.created", "--payload", r#"{"orderId":"order_456"}"#, "--json"];
+    let sent = place.run(&[&send[..], &url].concat()).json();
+    let run_id = sent["data"]["runs"][0]["run_id"].as_str().unwrap_or_else(|| panic!("{sent}"));
+    let shown = place.run(&[&["runs", "show", run_id, "--watch", "--json"], &url[..]].concat()).json();
+    let tree = place.run(&[&["runs", "show", run_id], &url[..]].concat()).stdout;
+    let listed = place.run(&[&["runs", "list", "--status", "completed"], &url[..]].concat()).stdout;
+
+    assert_eq!(shown["data"]["status"], "completed", "{shown}");
+    assert_eq!(shown["data"]["output"]["message"], "Order order_456 is confirmed.", "{shown}");
+    assert_eq!(receiver.requests()[0].path(), "/health");
+    assert!(tree.contains("├─ ✓ checkShop") && tree.contains("└─ ✓ confirm"), "{tree}");
+    assert!(listed.contains(run_id), "{listed}");
 }

@@ -3,10 +3,13 @@
 //! Invariant: the child sees only the variables a test sets, beside where to find programs and temporary files.
 //! Not here: servers; `testkit::ServerCommand` starts those.
 
+use openevent_testkit::PATIENCE;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Output, Stdio};
 use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_openevent");
@@ -57,11 +60,23 @@ impl Place {
     /// The same with variables.
     pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ended {
         let mut command = command(self.dir.path());
-        command.args(args).envs(variables.iter().copied()).stdin(Stdio::null());
-        let output = command.output().expect("the binary starts");
+        command.args(args).envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+        let output = end(command).unwrap_or_else(|| panic!("`openevent {}` did not end", args.join(" ")));
         let text = |bytes| String::from_utf8(bytes).expect("the binary prints UTF-8");
         Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
+}
+
+/// Runs a command to its end; `None` when it has to be killed after `PATIENCE`. On a thread of its own, because
+/// the test may be inside a runtime already.
+fn end(mut command: Command) -> Option<Output> {
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let ended = async { timeout(PATIENCE, command.output()).await.ok() };
+        runtime.expect("a runtime can be made").block_on(ended)
+    };
+    let ended = std::thread::spawn(run).join().expect("the command was waited for");
+    ended.map(|output| output.expect("the binary starts"))
 }
 
 fn command(dir: &Path) -> Command {

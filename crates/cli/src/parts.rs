@@ -1,0 +1,72 @@
+//! How the configuration becomes the parts of a server: engine, workflows folder, face.
+//!
+//! Invariant: everything started here belongs to the node's owner and ends with it.
+//! Not here: the parts themselves; the order in which they end (`serve.rs`).
+
+use crate::config::{BenchCalls, Config};
+use crate::failure::explain;
+use crate::node::{Node, explain_store};
+use openevent_egress::{Client, Limits, Loopback, Policy};
+use openevent_engine::{Calls, Engine, Parts, Registry};
+use openevent_server::App;
+use openevent_server::app::folder;
+use std::sync::Arc;
+
+/// Starts the embedded engine on the node's store.
+pub(crate) async fn start_engine(node: &Node) -> anyhow::Result<Engine> {
+    let explain = |cause| explain_store(cause, "cannot start the engine", &node.config);
+    let registry = Registry::open(Arc::clone(&node.store)).await.map_err(explain)?;
+    let lookback_ms = node.config.listen_lookback_ms as i64;
+    let parts = Parts {
+        store: Arc::clone(&node.store),
+        registry: Arc::new(registry),
+        calls: calls(&node.config),
+        clock: Arc::clone(&node.clock),
+        chance: Arc::clone(&node.chance),
+        owner: node.owner.clone(),
+        settings: openevent_engine::Settings { lookback_ms, ..Default::default() },
+    };
+    Engine::start(parts).map_err(explain)
+}
+
+/// Puts the face together and brings the workflows folder in, now and whenever it changes.
+pub(crate) async fn start_face(node: &Node, engine: Engine) -> anyhow::Result<Arc<App>> {
+    let project = node.default_project().await?.id;
+    let (store, clock) = (Arc::clone(&node.store), Arc::clone(&node.clock));
+    let workflows = &node.config.workflows;
+    let loaded = folder::load(workflows, &store, engine.registry(), &project, clock.now()).await;
+    let report = loaded.map_err(|cause| explain_store(cause, "cannot load the workflows", &node.config))?;
+    report.tell(&mut String::new());
+    let settings = face_settings(&node.config);
+    let started = App::start(store, engine, clock, Arc::clone(&node.chance), settings).await;
+    let app = started.map_err(|cause| explain(cause, "cannot start the server", "run `openevent doctor`"))?;
+    let keeping = folder::keep(workflows.clone(), Arc::clone(&app), project, node.owner.stop.clone());
+    node.owner.tasks.spawn(keeping);
+    Ok(app)
+}
+
+/// What the face has to know of the configuration.
+pub(crate) fn face_settings(config: &Config) -> openevent_server::Settings {
+    let defaults = openevent_server::Settings::default();
+    openevent_server::Settings {
+        static_token: config.api_token.clone(),
+        development: config.development(),
+        static_rate_per_minute: config.static_token_rate_per_minute,
+        address_rate_per_hour: config.address_rate_per_hour.unwrap_or(defaults.address_rate_per_hour),
+        client_address_header: config.client_address_header.clone(),
+        bench: config.bench.routes,
+        drain_ms_max: config.drain_ms,
+    }
+}
+
+/// How workflows reach the outside: never a special address, unless the operator allows it or this is
+/// development, where the machine itself may be called.
+fn calls(config: &Config) -> Calls {
+    let loopback = if config.development() { Loopback::Allowed } else { Loopback::Refused };
+    match config.bench.calls {
+        BenchCalls::Instant => Calls::Instant,
+        BenchCalls::Real => {
+            Calls::Real(Client::new(Policy::new(config.egress_allow.clone(), loopback), Limits::default()))
+        }
+    }
+}
