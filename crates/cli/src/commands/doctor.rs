@@ -82,7 +82,7 @@ async fn state(node: &Node) -> Vec<Finding> {
                 Finding::new(
                     "schema",
                     Verdict::Ok,
-                    format!("up to date ({} migrations)", found.applied.len()),
+                    format!("up to date (migrations applied: {})", found.applied.len()),
                 )
             } else {
                 Finding::new("schema", Verdict::Bad, format!("lacks {}", found.missing.join(", ")))
