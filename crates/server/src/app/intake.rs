@@ -79,7 +79,10 @@ pub fn read(sent: &Sent, tenant: &Tenant, doubt: Doubt) -> Result<Meaning, Probl
         CLOUD_EVENTS => {
             let value = body::json(&sent.bytes).map_err(|problem| as_signal(&problem))?;
             let Value::Array(events) = value else {
-                return Err(Problem::signal(vec![FieldIssue::new("body", "must be an array of CloudEvents")]));
+                return Err(Problem::signal(vec![FieldIssue::new(
+                    "body",
+                    "must be an array of CloudEvents",
+                )]));
             };
             check_count(events.len(), "body")?;
             Ok(Meaning::Batch(events.into_iter().map(|event| cloud_event(event, tenant)).collect()))

@@ -75,7 +75,8 @@ async fn dev_token_works_only_in_development_without_a_token() {
         [(None, true, 200), (Some(""), true, 200), (None, false, 401), (Some("s3cret"), true, 401)]
     {
         let static_token = token.map(Into::into);
-        let server = Place::new().serve(Settings { static_token, development, ..Settings::default() }).await;
+        let place = Place::new();
+        let server = place.serve(Settings { static_token, development, ..Settings::default() }).await;
         assert_eq!(server.get(PATH, &dev).await.status, status, "{token:?} {development}");
     }
 }
@@ -159,9 +160,6 @@ async fn test_keys_do_not_see_live_data() {
 
 #[tokio::test]
 async fn a_static_token_that_looks_like_a_key_is_refused_at_start() {
-    let place = Place::new();
-    let (store, chance) = (place.store().await, place.chance.clone());
-    let clock = std::sync::Arc::clone(&place.app(settings()).await.clock);
-    let settings = Settings { static_token: Some("oe_live_x".into()), ..Settings::default() };
-    assert!(openevent_server::App::start(store, clock, chance, settings).await.is_err());
+    let settings = Settings { static_token: Some("oe_live_x".into()), ..settings() };
+    assert!(Place::new().try_app(settings).await.is_err());
 }

@@ -1,6 +1,6 @@
 //! Every answer: envelope, request id, rate-limit headers, CORS, problem+json.
 
-use crate::support::{OPERATOR, Place, ask, code, fresh, settings};
+use crate::support::{OPERATOR, alone, ask, code, fresh};
 use http::Method;
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn the_root_of_the_api_says_what_it_is() {
 
 #[tokio::test]
 async fn health_tells_when_the_database_is_away() {
-    let app = Place::new().app(settings()).await;
+    let (_place, app) = alone().await;
     for path in ["/health", "/api/health"] {
         let well = ask(&app, path).await;
         assert_eq!((well.status, &well.json()["data"]["status"]), (200, &"healthy".into()));
@@ -142,7 +142,7 @@ async fn health_tells_when_the_database_is_away() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_503_and_says_nothing_of_its_insides() {
-    let app = Place::new().app(settings()).await;
+    let (_place, app) = alone().await;
     app.store.faults().arm(1);
     let reply = ask(&app, "/api/v1/event-types").await;
     assert_eq!((reply.status, code(&reply).as_str()), (503, "SERVICE_UNAVAILABLE"));

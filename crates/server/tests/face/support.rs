@@ -8,7 +8,8 @@ use openevent_domain::api_key;
 use openevent_domain::id::KeyId;
 use openevent_domain::scope::Scopes;
 use openevent_domain::tenant::{Environment, Tenant};
-use openevent_server::{App, Settings, router, serve};
+use openevent_engine::{Calls, Engine, Parts, Registry};
+use openevent_server::{App, Settings, StartError, router, serve};
 use openevent_store::keys::KeyRecord;
 use openevent_store::{Location, Options, Owner, Store, WriteSet};
 use openevent_testkit::{FakeClock, HttpClient, Reply, SqliteFile, temp_sqlite};
@@ -64,14 +65,40 @@ impl Place {
     }
 
     pub(crate) async fn app(&self, settings: Settings) -> Arc<App> {
-        let clock = Arc::new(Hands(self.clock.clone()));
+        self.try_app(settings).await.expect("the app starts")
+    }
+
+    pub(crate) async fn try_app(&self, settings: Settings) -> Result<Arc<App>, StartError> {
+        let store = self.store().await;
+        let clock: Arc<dyn Clock> = Arc::new(Hands(self.clock.clone()));
         let chance = Arc::clone(&self.chance);
-        App::start(self.store().await, clock, chance, settings).await.expect("the app starts")
+        let engine = idle_engine(&store, &clock, &chance).await;
+        App::start(store, engine, clock, chance, settings).await
     }
 
     pub(crate) async fn serve(&self, settings: Settings) -> Server {
         Server::start(self.app(settings).await, self.clock.clone()).await
     }
+}
+
+/// An engine that never runs anything: nothing here starts a run.
+async fn idle_engine(store: &Arc<Store>, clock: &Arc<dyn Clock>, chance: &Arc<dyn Chance>) -> Engine {
+    let owner = Owner::default();
+    owner.stop.cancel();
+    let registry = Registry::open(Arc::clone(store)).await.expect("the registry opens");
+    let parts = Parts {
+        store: Arc::clone(store),
+        registry: Arc::new(registry),
+        calls: Calls::Instant,
+        clock: Arc::clone(clock),
+        chance: Arc::clone(chance),
+        owner: owner.clone(),
+        settings: openevent_engine::Settings::default(),
+    };
+    let engine = Engine::start(parts).expect("the engine starts");
+    owner.tasks.close();
+    owner.tasks.wait().await;
+    engine
 }
 
 /// A server that listens.
@@ -94,6 +121,13 @@ pub(crate) async fn fresh() -> (Place, Server) {
     let place = Place::new();
     let server = place.serve(settings()).await;
     (place, server)
+}
+
+/// The state alone, without a server's background work: the store sees a test's own calls only.
+pub(crate) async fn alone() -> (Place, Arc<App>) {
+    let place = Place::new();
+    let app = place.app(settings()).await;
+    (place, app)
 }
 
 impl Server {
