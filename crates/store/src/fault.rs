@@ -6,27 +6,56 @@
 use crate::Error;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// A countdown to one failing call.
+/// Countdowns to one failing call each.
 #[derive(Debug, Default)]
 pub struct Faults {
-    left: AtomicI64,
+    calls: Countdown,
+    answers: Countdown,
 }
 
 impl Faults {
-    /// Lets the n-th call from now (the first is 1) fail; 0 disarms.
+    /// Lets the n-th call from now (the first is 1) fail before anything is done; 0 disarms.
     pub fn arm(&self, n: i64) {
-        self.left.store(n, Ordering::SeqCst);
+        self.calls.set(n);
+    }
+
+    /// Lets the n-th set from now be written and then reported as failed, as when a connection breaks between
+    /// a commit and its answer; 0 disarms.
+    pub fn arm_answer(&self, n: i64) {
+        self.answers.set(n);
     }
 
     /// Whether an armed fault has not struck yet.
     pub fn is_armed(&self) -> bool {
-        self.left.load(Ordering::SeqCst) > 0
+        self.calls.runs() || self.answers.runs()
     }
 
     /// Counts a call.
     pub(crate) fn pass(&self) -> Result<(), Error> {
-        if self.left.load(Ordering::Relaxed) > 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            return Err(Error::away("a fault was asked for"));
+        self.calls.pass("a fault was asked for")
+    }
+
+    /// Counts a set that was written.
+    pub(crate) fn pass_answer(&self) -> Result<(), Error> {
+        self.answers.pass("an answer was to be lost")
+    }
+}
+
+#[derive(Debug, Default)]
+struct Countdown(AtomicI64);
+
+impl Countdown {
+    fn set(&self, n: i64) {
+        self.0.store(n, Ordering::SeqCst);
+    }
+
+    fn runs(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > 0
+    }
+
+    fn pass(&self, words: &str) -> Result<(), Error> {
+        if self.0.load(Ordering::Relaxed) > 0 && self.0.fetch_sub(1, Ordering::SeqCst) == 1 {
+            return Err(Error::away(words));
         }
         Ok(())
     }

@@ -142,7 +142,8 @@ impl Store {
         }
         let (reply, answer) = oneshot::channel();
         self.jobs.send_async(Job { set, reply }).await.map_err(|_| Error::away("the writer has ended"))?;
-        answer.await.map_err(|_| Error::away("the writer has ended"))?
+        answer.await.map_err(|_| Error::away("the writer has ended"))??;
+        self.faults.pass_answer()
     }
 
     /// Which database this is.

@@ -128,3 +128,18 @@ async fn a_fault_strikes_once_and_can_be_called_off() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_lost_answer_leaves_the_set_written() {
+    on_both(async |bed| {
+        let given = Arc::new(signal("n", NOW));
+        bed.store.faults().arm_answer(1);
+
+        let unanswered = bed.store.submit(set(|set| set.add_signal(Arc::clone(&given)))).await;
+        let again = bed.store.submit(set(|set| set.add_signal(Arc::clone(&given)))).await;
+
+        assert!(unanswered.is_err_and(|cause| cause.is_unavailable()) && !bed.store.faults().is_armed());
+        assert!(matches!(again, Err(Error::Exists { table }) if table == "signals"));
+    })
+    .await;
+}
