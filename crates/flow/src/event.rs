@@ -52,7 +52,8 @@ pub enum Match {
 
 impl PartialEq for EventFilter {
     fn eq(&self, other: &Self) -> bool {
-        self.bound == other.bound && (Arc::ptr_eq(&self.spec, &other.spec) || self.spec.source == other.spec.source)
+        self.bound == other.bound
+            && (Arc::ptr_eq(&self.spec, &other.spec) || self.spec.source == other.spec.source)
     }
 }
 
@@ -145,7 +146,8 @@ impl Pattern {
     }
 
     fn test(&self, attribute: &Val, scope: &dyn Scope) -> Result<(), String> {
-        let is = |same: bool, wanted: &Val| same.then_some(()).ok_or_else(|| format!("is not {}", brief(wanted)));
+        let is =
+            |same: bool, wanted: &Val| same.then_some(()).ok_or_else(|| format!("is not {}", brief(wanted)));
         match self {
             Self::Literal(wanted) => is(attribute == wanted, wanted),
             Self::Regex(wanted, regex) => {
@@ -200,7 +202,8 @@ pub(crate) struct Correlation {
 
 impl Correlation {
     fn test(&self, event: &Val, bound: &Bound) -> Result<(), String> {
-        let found = self.from.eval(event.clone(), bound).map_err(|failure| format!("failed: {}", failure.0))?;
+        let found =
+            self.from.eval(event.clone(), bound).map_err(|failure| format!("failed: {}", failure.0))?;
         if matches!(found, Val::Null) {
             return Err("is not in the event".to_owned());
         }

@@ -14,7 +14,14 @@ pub trait Tracer {
     /// A task instance begins.
     fn started(&mut self, start: &TaskStart<'_>, now: i64);
     /// A task instance reached another phase.
-    fn changed(&mut self, instance: u64, status: Status, now: i64, output: Option<&Value>, error: Option<&Fault>);
+    fn changed(
+        &mut self,
+        instance: u64,
+        status: Status,
+        now: i64,
+        output: Option<&Value>,
+        error: Option<&Fault>,
+    );
 }
 
 /// How a task instance begins.
@@ -117,8 +124,17 @@ impl Tracer for Entries {
         self.at_spot.insert(spot, (entry, attempt));
     }
 
-    fn changed(&mut self, instance: u64, status: Status, now: i64, output: Option<&Value>, error: Option<&Fault>) {
-        let Some(entry) = self.of_instance.get(&instance).and_then(|entry| self.list.get_mut(*entry)) else { return };
+    fn changed(
+        &mut self,
+        instance: u64,
+        status: Status,
+        now: i64,
+        output: Option<&Value>,
+        error: Option<&Fault>,
+    ) {
+        let Some(entry) = self.of_instance.get(&instance).and_then(|entry| self.list.get_mut(*entry)) else {
+            return;
+        };
         entry.status = status;
         entry.ended_at = status.is_final().then_some(now);
         entry.output = output.cloned();

@@ -12,6 +12,8 @@ mod definition;
 mod duration;
 mod event;
 mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod issue;
 mod jq;

@@ -62,10 +62,9 @@ fn describe(error: &jsonschema::ValidationError<'_>) -> SchemaError {
             let name = property.as_str().unwrap_or_default().replace('~', "~0").replace('/', "~1");
             SchemaError { path: format!("{path}/{name}"), issue: "field is required".to_owned() }
         }
-        ValidationErrorKind::AdditionalProperties { unexpected } => SchemaError {
-            path,
-            issue: format!("has fields that are not allowed: {}", unexpected.join(", ")),
-        },
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            SchemaError { path, issue: format!("has fields that are not allowed: {}", unexpected.join(", ")) }
+        }
         _ => SchemaError { path, issue: error.to_string() },
     }
 }
@@ -83,9 +82,12 @@ fn describes_arrays(document: &Value) -> bool {
 fn remote_reference(document: &Value) -> Option<String> {
     match document {
         Value::Object(members) => {
-            let own = ["$ref", "$dynamicRef"].iter().find_map(|name| members.get(*name)?.as_str()).filter(|reference| {
-                !reference.starts_with('#') && !reference.starts_with("https://json-schema.org/draft/2020-12/")
-            });
+            let own = ["$ref", "$dynamicRef"].iter().find_map(|name| members.get(*name)?.as_str()).filter(
+                |reference| {
+                    !reference.starts_with('#')
+                        && !reference.starts_with("https://json-schema.org/draft/2020-12/")
+                },
+            );
             own.map(str::to_owned).or_else(|| members.values().find_map(remote_reference))
         }
         Value::Array(items) => items.iter().find_map(remote_reference),
@@ -105,11 +107,14 @@ mod tests {
             "properties": {"item": {"type": "object", "required": ["a/b"]}, "n": {"type": "integer"}}}));
 
         let errors = schema.and_then(|schema| {
-            schema.check(&json!({"item": {}, "n": "x"})).map_err(|errors| serde_json::to_string(&errors).unwrap())
+            schema
+                .check(&json!({"item": {}, "n": "x"}))
+                .map_err(|errors| serde_json::to_string(&errors).unwrap())
         });
 
         let errors: Vec<SchemaError> = serde_json::from_str(&errors.expect_err("three differences")).unwrap();
-        let find = |path: &str| errors.iter().find(|error| error.path == path).map(|error| error.issue.as_str());
+        let find =
+            |path: &str| errors.iter().find(|error| error.path == path).map(|error| error.issue.as_str());
         assert_eq!(find("/id"), Some("field is required"));
         assert_eq!(find("/item/a~1b"), Some("field is required"));
         assert_eq!(find("/n"), Some("\"x\" is not of type \"integer\""));

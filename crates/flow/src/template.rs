@@ -43,7 +43,9 @@ impl Template {
         match self {
             Self::Literal(val) => Ok(val.clone()),
             Self::Expr(expr) => expr.eval_within(input.clone(), scope),
-            Self::Loose(expr, text) => Ok(expr.eval_within(input.clone(), scope).unwrap_or_else(|_| text.clone())),
+            Self::Loose(expr, text) => {
+                Ok(expr.eval_within(input.clone(), scope).unwrap_or_else(|_| text.clone()))
+            }
             Self::Text(segments) => {
                 let mut text = String::new();
                 for segment in segments {
@@ -58,7 +60,8 @@ impl Template {
                 Ok(Val::arr(items.iter().map(|item| item.within(input, scope)).collect::<Result<_, _>>()?))
             }
             Self::Object(members) => {
-                let member = |(key, template): &(Arc<String>, Self)| Ok((key.clone(), template.within(input, scope)?));
+                let member =
+                    |(key, template): &(Arc<String>, Self)| Ok((key.clone(), template.within(input, scope)?));
                 Ok(Val::obj(members.iter().map(member).collect::<Result<_, Failure>>()?))
             }
         }
@@ -151,7 +154,10 @@ mod tests {
     fn text_is_split_at_its_expressions() {
         let plain = |text: &str| Segment::Plain(text.to_owned());
 
-        assert_eq!(segments("Hello ${ .name }!"), Ok(Some(vec![plain("Hello "), Segment::Expr(".name"), plain("!")])));
+        assert_eq!(
+            segments("Hello ${ .name }!"),
+            Ok(Some(vec![plain("Hello "), Segment::Expr(".name"), plain("!")]))
+        );
         assert_eq!(segments("Hello"), Ok(None));
         assert_eq!(segments("costs $5 {x}"), Ok(None));
         assert!(segments("Hello ${ .name").is_err());

@@ -18,7 +18,9 @@ pub(crate) fn is_absolute(text: &str) -> bool {
 pub(crate) fn check_template(template: &str) -> Result<(), String> {
     let mut rest = template;
     while let Some(at) = rest.find(['{', '}']) {
-        let Some(after) = rest[at..].strip_prefix('{') else { return Err("a '}' without its '{'".to_owned()) };
+        let Some(after) = rest[at..].strip_prefix('{') else {
+            return Err("a '}' without its '{'".to_owned());
+        };
         let Some(end) = after.find(['{', '}']).filter(|end| after[*end..].starts_with('}')) else {
             return Err("a '{' without its '}'".to_owned());
         };
@@ -38,7 +40,9 @@ pub(crate) fn expand(template: &str, data: &Val) -> Result<String, String> {
         let (name, tail) = after.split_once('}').unwrap_or((after, ""));
         expanded.push_str(before);
         if let Some(val) = data.get(name) {
-            let text = scalar(val).ok_or_else(|| format!("'{{{name}}}' needs text, a number or a boolean, not an {}", val.kind()))?;
+            let text = scalar(val).ok_or_else(|| {
+                format!("'{{{name}}}' needs text, a number or a boolean, not an {}", val.kind())
+            })?;
             encode(&text, &mut expanded);
         }
         rest = tail;
@@ -59,7 +63,9 @@ pub(crate) fn scalar(val: &Val) -> Option<String> {
 
 /// Appends the members of an object to an address's query; lists repeat the name, null leaves it out.
 pub(crate) fn with_query(mut uri: String, query: &Val) -> Result<String, String> {
-    let Val::Obj(query) = query else { return Err(format!("the query must be an object, not {}", query.kind())) };
+    let Val::Obj(query) = query else {
+        return Err(format!("the query must be an object, not {}", query.kind()));
+    };
     let fragment = uri.find('#').map(|at| uri.split_off(at)).unwrap_or_default();
     for (name, val) in query.members() {
         let single = std::slice::from_ref(val);
@@ -100,7 +106,10 @@ mod tests {
     fn names_are_replaced_by_encoded_members() {
         let data = val(&json!({"id": 5, "name": "a b/c", "pet.id": "x", "list": []}));
 
-        assert_eq!(expand("https://x/{id}/{name}/{pet.id}/{gone}!", &data).as_deref(), Ok("https://x/5/a%20b%2Fc/x/!"));
+        assert_eq!(
+            expand("https://x/{id}/{name}/{pet.id}/{gone}!", &data).as_deref(),
+            Ok("https://x/5/a%20b%2Fc/x/!")
+        );
         assert!(expand("https://x/{list}", &data).is_err());
     }
 

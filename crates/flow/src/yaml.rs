@@ -63,7 +63,10 @@ impl Node {
             Content::Text(text) => Value::String(text.clone()),
             Content::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
             Content::Map(members) => Value::Object(
-                members.iter().map(|member| (member.key.clone(), member.value.to_json())).collect::<Map<_, _>>(),
+                members
+                    .iter()
+                    .map(|member| (member.key.clone(), member.value.to_json()))
+                    .collect::<Map<_, _>>(),
             ),
         }
     }
@@ -99,11 +102,18 @@ impl Node {
 /// Reads one document.
 pub(crate) fn read(source: &str) -> Result<Node, Issue> {
     if source.len() > SOURCE_BYTES_MAX {
-        return Err(issue(Place { line: 1, column: 1 }, format!("the definition is larger than {SOURCE_BYTES_MAX} bytes")));
+        return Err(issue(
+            Place { line: 1, column: 1 },
+            format!("the definition is larger than {SOURCE_BYTES_MAX} bytes"),
+        ));
     }
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let mut reader = Reader { events: Parser::new_from_str(source), anchors: Vec::new(), nodes: 0 };
-    reader.document()
+    reader.document().map_err(|issue| {
+        // what is missing at the end is told on the last line there is
+        let line = issue.line.min(source.lines().count().max(1));
+        Issue { line, ..issue }
+    })
 }
 
 fn issue(place: Place, reason: impl Into<String>) -> Issue {
@@ -190,7 +200,10 @@ impl<'s> Reader<'s> {
         let Some(node) = known else { return Err(issue(place, "an alias of something that contains it")) };
         self.nodes += node.nodes();
         if self.nodes > NODES_MAX {
-            return Err(issue(place, format!("with its aliases the definition has more than {NODES_MAX} nodes")));
+            return Err(issue(
+                place,
+                format!("with its aliases the definition has more than {NODES_MAX} nodes"),
+            ));
         }
         if depth + node.depth() > DEPTH_MAX {
             return Err(issue(place, format!("nested deeper than {DEPTH_MAX} levels")));
@@ -232,7 +245,11 @@ impl<'s> Reader<'s> {
 }
 
 /// `<<: *anchor`: members of another mapping, as far as they are not there yet.
-fn merge(members: &mut Vec<Member>, keys: &mut std::collections::BTreeSet<String>, from: Node) -> Result<(), Issue> {
+fn merge(
+    members: &mut Vec<Member>,
+    keys: &mut std::collections::BTreeSet<String>,
+    from: Node,
+) -> Result<(), Issue> {
     let Content::Map(more) = from.content else {
         return Err(issue(from.place, "only an object can be merged with '<<'"));
     };
@@ -270,7 +287,9 @@ fn number(text: &str) -> Option<Number> {
     if let Some(octal) = text.strip_prefix("0o") {
         return u64::from_str_radix(octal, 8).ok().map(Number::from);
     }
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || !digits.contains(|c: char| c.is_ascii_digit()) {
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        || !digits.contains(|c: char| c.is_ascii_digit())
+    {
         return None;
     }
     if !text.contains(['.', 'e', 'E']) {
@@ -293,12 +312,16 @@ mod tests {
 
     #[test]
     fn scalars_follow_the_core_schema() {
-        let node = read("a: 1\nb: 1.5\nc: 1.0.3\nd: 'true'\ne: true\nf: ~\ng: 0x1F\nh: 1e3\ni: 2024-01-01\nj: !!str 1\nk: -3\nl: PT1S\n");
+        let node = read(
+            "a: 1\nb: 1.5\nc: 1.0.3\nd: 'true'\ne: true\nf: ~\ng: 0x1F\nh: 1e3\ni: 2024-01-01\nj: !!str 1\nk: -3\nl: PT1S\n",
+        );
 
         assert_eq!(
             node.map(|node| node.to_json()),
-            Ok(json!({"a": 1, "b": 1.5, "c": "1.0.3", "d": "true", "e": true, "f": null, "g": 31, "h": 1000.0,
-                "i": "2024-01-01", "j": "1", "k": -3, "l": "PT1S"}))
+            Ok(
+                json!({"a": 1, "b": 1.5, "c": "1.0.3", "d": "true", "e": true, "f": null, "g": 31, "h": 1000.0,
+                "i": "2024-01-01", "j": "1", "k": -3, "l": "PT1S"})
+            )
         );
     }
 
@@ -314,12 +337,16 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let previous = level - 1;
-            bomb += &format!("a{level}: &a{level} [*a{previous}, *a{previous}, *a{previous}, *a{previous}, *a{previous}, *a{previous}, *a{previous}, *a{previous}]\n");
+            let again = format!("*a{previous}, ").repeat(8);
+            let line = format!("a{level}: &a{level} [{again}]\n");
+            bomb.push_str(&line);
         }
 
         assert!(read(&bomb).is_err_and(|refused| refused.reason.contains("aliases")));
-        assert_eq!(read("a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 2}").map(|node| node.to_json()),
-            Ok(json!({"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": 2}})));
+        assert_eq!(
+            read("a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 2}").map(|node| node.to_json()),
+            Ok(json!({"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": 2}}))
+        );
         assert!(read("a: &x [*x]").is_err());
     }
 

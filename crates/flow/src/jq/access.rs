@@ -51,7 +51,8 @@ impl From<String> for Val {
 impl From<Range<Option<Self>>> for Val {
     fn from(range: Range<Option<Self>>) -> Self {
         let named = [("start", range.start), ("end", range.end)];
-        let members = named.into_iter().filter_map(|(key, val)| val.map(|val| (Arc::new(key.to_owned()), val)));
+        let members =
+            named.into_iter().filter_map(|(key, val)| val.map(|val| (Arc::new(key.to_owned()), val)));
         Self::obj(members.collect())
     }
 }
@@ -218,7 +219,11 @@ impl jaq_core::ValT for Val {
         }
     }
 
-    fn map_values<'a, I: Iterator<Item = ValX<'a, Self>>>(self, opt: Opt, f: impl Fn(Self) -> I) -> ValX<'a, Self> {
+    fn map_values<'a, I: Iterator<Item = ValX<'a, Self>>>(
+        self,
+        opt: Opt,
+        f: impl Fn(Self) -> I,
+    ) -> ValX<'a, Self> {
         match self {
             Self::Arr(array) => {
                 let items = Self::into_items(array).into_iter();

@@ -21,7 +21,9 @@ impl Serialize for Val {
             Self::Float(float) => serializer.serialize_f64(float.clamp(f64::MIN, f64::MAX)),
             Self::Str(text) => serializer.serialize_str(text),
             Self::Arr(array) => serializer.collect_seq(array.items()),
-            Self::Obj(object) => serializer.collect_map(object.members().iter().map(|(key, val)| (key.as_str(), val))),
+            Self::Obj(object) => {
+                serializer.collect_map(object.members().iter().map(|(key, val)| (key.as_str(), val)))
+            }
         }
     }
 }

@@ -131,8 +131,9 @@ impl<'s> Names<'s> {
             Term::Str(Some(format), _) => self.call(format, 0),
             Term::Arr(None) => self.call("!empty", 0),
             Term::Def(defs, _) => defs.iter().for_each(|def| self.def(def)),
-            Term::Fold(_, _, pattern, _) => self.pattern(pattern),
-            Term::BinOp(_, BinaryOp::Pipe(Some(pattern)), _) => self.pattern(pattern),
+            Term::Fold(_, _, pattern, _) | Term::BinOp(_, BinaryOp::Pipe(Some(pattern)), _) => {
+                self.pattern(pattern);
+            }
             _ => {}
         }
         for_each_child(term, &mut |child| self.term(child));
@@ -191,14 +192,18 @@ fn for_each_child<'t, 's>(term: &'t Term<&'s str>, visit: &mut dyn FnMut(&'t Ter
         }
         Term::TryCatch(body, catch) => {
             visit(body);
-            catch.iter().for_each(|catch| visit(catch));
+            if let Some(catch) = catch {
+                visit(catch);
+            }
         }
         Term::IfThenElse(cases, otherwise) => {
-            cases.iter().for_each(|(condition, then)| {
+            for (condition, then) in cases {
                 visit(condition);
                 visit(then);
-            });
-            otherwise.iter().for_each(|otherwise| visit(otherwise));
+            }
+            if let Some(otherwise) = otherwise {
+                visit(otherwise);
+            }
         }
         Term::Call(_, args) => args.iter().for_each(visit),
         Term::Path(base, path) => {
@@ -229,44 +234,59 @@ impl<'s> Stepper<'s> {
     pub(crate) fn term(&mut self, term: Term<&'s str>) -> Term<&'s str> {
         match term {
             Term::BinOp(left, op, right) => {
-                let (left, mut right) = (self.boxed(left), self.term(*right));
+                let (left, mut right) = (self.boxed(*left), self.term(*right));
                 if matches!(op, BinaryOp::Comma) {
                     right = after(TICK, right);
                 }
                 Term::BinOp(left, op, Box::new(right))
             }
-            Term::Str(format, parts) => Term::Str(format, parts.into_iter().map(|part| self.part(part)).collect()),
-            Term::Arr(inner) => Term::Arr(inner.map(|inner| self.boxed(inner))),
-            Term::Obj(members) => Term::Obj(members.into_iter().map(|member| self.member(member)).collect()),
-            Term::Neg(inner) => Term::Neg(self.boxed(inner)),
-            Term::Label(name, inner) => Term::Label(name, self.boxed(inner)),
-            Term::Fold(name, source, pattern, args) => {
-                let source = self.boxed(source);
-                Term::Fold(name, source, pattern, args.into_iter().map(|arg| after(TICK, self.term(arg))).collect())
+            Term::Str(format, parts) => {
+                Term::Str(format, parts.into_iter().map(|part| self.part(part)).collect())
             }
-            Term::TryCatch(body, catch) => Term::TryCatch(self.boxed(body), catch.map(|catch| self.boxed(catch))),
+            Term::Arr(inner) => Term::Arr(inner.map(|inner| self.boxed(*inner))),
+            Term::Obj(members) => Term::Obj(members.into_iter().map(|member| self.member(member)).collect()),
+            Term::Neg(inner) => Term::Neg(self.boxed(*inner)),
+            Term::Label(name, inner) => Term::Label(name, self.boxed(*inner)),
+            Term::Fold(name, source, pattern, args) => {
+                let source = self.boxed(*source);
+                Term::Fold(
+                    name,
+                    source,
+                    pattern,
+                    args.into_iter().map(|arg| after(TICK, self.term(arg))).collect(),
+                )
+            }
+            Term::TryCatch(body, catch) => {
+                Term::TryCatch(self.boxed(*body), catch.map(|catch| self.boxed(*catch)))
+            }
             Term::IfThenElse(cases, otherwise) => {
-                let cases = cases.into_iter().map(|(condition, then)| (self.term(condition), self.term(then))).collect();
-                Term::IfThenElse(cases, otherwise.map(|otherwise| self.boxed(otherwise)))
+                let cases = cases
+                    .into_iter()
+                    .map(|(condition, then)| (self.term(condition), self.term(then)))
+                    .collect();
+                Term::IfThenElse(cases, otherwise.map(|otherwise| self.boxed(*otherwise)))
             }
             Term::Def(defs, body) => {
                 let defs = defs.into_iter().map(|def| self.def(def)).collect();
-                Term::Def(defs, self.boxed(body))
+                Term::Def(defs, self.boxed(*body))
             }
             Term::Call(name, args) => self.call(name, args),
             Term::Path(base, mut path) => {
                 path.0 = path.0.into_iter().map(|(part, opt)| (self.path_part(part), opt)).collect();
-                Term::Path(self.boxed(base), path)
+                Term::Path(self.boxed(*base), path)
             }
             leaf @ (Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_)) => leaf,
         }
     }
 
-    fn boxed(&mut self, term: Box<Term<&'s str>>) -> Box<Term<&'s str>> {
-        Box::new(self.term(*term))
+    fn boxed(&mut self, term: Term<&'s str>) -> Box<Term<&'s str>> {
+        Box::new(self.term(term))
     }
 
-    fn member(&mut self, (key, val): (Term<&'s str>, Option<Term<&'s str>>)) -> (Term<&'s str>, Option<Term<&'s str>>) {
+    fn member(
+        &mut self,
+        (key, val): (Term<&'s str>, Option<Term<&'s str>>),
+    ) -> (Term<&'s str>, Option<Term<&'s str>>) {
         match val {
             Some(val) => (self.term(key), Some(self.term(val))),
             None => (key, None), // `{a}` and `{$x}` are told by their shape
@@ -283,7 +303,9 @@ impl<'s> Stepper<'s> {
     fn path_part(&mut self, part: Part<Term<&'s str>>) -> Part<Term<&'s str>> {
         match part {
             Part::Index(index) => Part::Index(self.term(index)),
-            Part::Range(from, upto) => Part::Range(from.map(|from| self.term(from)), upto.map(|upto| self.term(upto))),
+            Part::Range(from, upto) => {
+                Part::Range(from.map(|from| self.term(from)), upto.map(|upto| self.term(upto)))
+            }
         }
     }
 

@@ -141,9 +141,9 @@ fn brackets(source: &str) -> usize {
 
 fn compile(source: &str, known: &dyn Fn(&str) -> bool) -> Result<Expr, String> {
     let tokens = lex::Lexer::new(source).lex().map_err(|errors| lex_error(source, &errors))?;
-    let program = parse::Parser::new(&tokens)
-        .parse(|parser| parser.term())
-        .map_err(|errors| parse_error(source, errors.first().map(|(expected, found)| (expected.as_str(), *found))))?;
+    let program = parse::Parser::new(&tokens).parse(parse::Parser::term).map_err(|errors| {
+        parse_error(source, errors.first().map(|(expected, found)| (expected.as_str(), *found)))
+    })?;
     let mut names = library::Names::default();
     names.term(&program);
     if names.depth > TERM_DEPTH_MAX {
@@ -152,10 +152,16 @@ fn compile(source: &str, known: &dyn Fn(&str) -> bool) -> Result<Expr, String> {
     let vars: Vec<&str> = names.vars.iter().copied().filter(|name| known(&name[1..])).collect();
     let mut defs = library::reachable(&program);
     let mut inner = library::Names::default();
-    defs.iter().for_each(|def| inner.def(def));
+    for def in &defs {
+        inner.def(def);
+    }
     let recursive = names.recursive || inner.recursive;
     let called: Vec<_> = names.called.iter().chain(&inner.called).copied().collect();
-    defs.push(parse::Def { name: "__main", args: Vec::new(), body: library::Stepper::default().term(program) });
+    defs.push(parse::Def {
+        name: "__main",
+        args: Vec::new(),
+        body: library::Stepper::default().term(program),
+    });
     let filter = link(defs, &vars, needed(&called))?;
     Ok(Expr { filter, vars: vars.iter().map(|name| name[1..].to_owned()).collect(), recursive })
 }
@@ -163,13 +169,21 @@ fn compile(source: &str, known: &dyn Fn(&str) -> bool) -> Result<Expr, String> {
 /// Rust functions a program calls, and those its steps need.
 fn needed(called: &[(&str, usize)]) -> Vec<Fun<Data>> {
     let own = |name: &str| matches!(name, "__tick" | "__descend" | "__regex");
-    natives::functions().into_iter().filter(|(name, args, _)| own(name) || called.contains(&(*name, args.len()))).collect()
+    natives::functions()
+        .into_iter()
+        .filter(|(name, args, _)| own(name) || called.contains(&(*name, args.len())))
+        .collect()
 }
 
-fn link(defs: Vec<parse::Def<&str>>, vars: &[&str], functions: Vec<Fun<Data>>) -> Result<Filter<Data>, String> {
+fn link(
+    defs: Vec<parse::Def<&str>>,
+    vars: &[&str],
+    functions: Vec<Fun<Data>>,
+) -> Result<Filter<Data>, String> {
     let arena = Arena::default();
     let file = File { code: "__main", path: () };
-    let modules = Loader::new(defs).load(&arena, file).map_err(|_| "the expression cannot be loaded".to_owned())?;
+    let modules =
+        Loader::new(defs).load(&arena, file).map_err(|_| "the expression cannot be loaded".to_owned())?;
     jaq_core::Compiler::default()
         .with_funs(functions)
         .with_global_vars(vars.iter().copied())
@@ -179,8 +193,14 @@ fn link(defs: Vec<parse::Def<&str>>, vars: &[&str], functions: Vec<Fun<Data>>) -
 
 fn undefined<'s>(errors: impl Iterator<Item = (&'s str, jaq_core::compile::Undefined)>) -> String {
     let words = errors.map(|(name, kind)| match (name, kind) {
-        ("now" | "localtime" | "strflocaltime", _) => format!("'{name}' is not available: expressions have no clock"),
-        ("env" | "$ENV" | "input" | "inputs" | "halt" | "halt_error" | "input_filename" | "input_line_number", _) => {
+        ("now" | "localtime" | "strflocaltime", _) => {
+            format!("'{name}' is not available: expressions have no clock")
+        }
+        (
+            "env" | "$ENV" | "input" | "inputs" | "halt" | "halt_error" | "input_filename"
+            | "input_line_number",
+            _,
+        ) => {
             format!("'{name}' is not available in a workflow")
         }
         (name, jaq_core::compile::Undefined::Filter(arity)) => format!("undefined function {name}/{arity}"),
@@ -193,7 +213,11 @@ fn lex_error(source: &str, errors: &[lex::Error<&str>]) -> String {
     match errors.first() {
         Some((expected, rest)) => {
             let at = source.len() - rest.len().min(source.len());
-            format!("syntax error at character {}: expected {}", source[..at].chars().count() + 1, expected.as_str())
+            format!(
+                "syntax error at character {}: expected {}",
+                source[..at].chars().count() + 1,
+                expected.as_str()
+            )
         }
         None => "syntax error".to_owned(),
     }
@@ -205,7 +229,10 @@ fn parse_error(source: &str, error: Option<(&str, Option<&lex::Token<&str>>)>) -
             let found = found.as_str();
             let at = jaq_core::load::span(source, found).start;
             let character = source[..at].chars().count() + 1;
-            format!("syntax error at character {character}: expected {expected}, found '{}'", shortened(found))
+            format!(
+                "syntax error at character {character}: expected {expected}, found '{}'",
+                shortened(found)
+            )
         }
         Some((expected, None)) => format!("syntax error: expected {expected} at the end of the expression"),
         None => "syntax error".to_owned(),

@@ -20,8 +20,18 @@ pub(crate) type Data = JustLut<Val>;
 
 /// Functions of the jq crates that are replaced here or must not exist in a workflow.
 const EXCLUDED: [&str; 12] = [
-    "now", "env", "halt", "localtime", "strflocaltime", "debug_empty", "stderr_empty", "sort", "sort_by", "group_by",
-    "implode", "input",
+    "now",
+    "env",
+    "halt",
+    "localtime",
+    "strflocaltime",
+    "debug_empty",
+    "stderr_empty",
+    "sort",
+    "sort_by",
+    "group_by",
+    "implode",
+    "input",
 ];
 
 /// Every function an expression may call that is not written in jq.
@@ -96,7 +106,9 @@ fn nothing(_: jaq_core::Cv<'_, Data>) -> ValXs<'_, Val> {
 fn length(val: &Val) -> ValR {
     match val {
         Val::Null => Ok(Val::Int(0)),
-        Val::Str(text) => fuel::charge_bytes(text.len() / 4).then(|| Val::from(text.chars().count())).ok_or_else(cut),
+        Val::Str(text) => {
+            fuel::charge_bytes(text.len() / 4).then(|| Val::from(text.chars().count())).ok_or_else(cut)
+        }
         Val::Arr(array) => Ok(Val::from(array.items().len())),
         Val::Obj(object) => Ok(Val::from(object.members().len())),
         Val::Int(int) => Ok(int.checked_abs().map_or(Val::Float(-(*int as f64)), Val::Int)),
@@ -111,7 +123,8 @@ fn fromjson(val: &Val) -> ValR {
     if !fuel::charge(text.len() as u64 / 4) {
         return Err(cut());
     }
-    let parsed: Value = serde_json::from_str(text).map_err(|error| Error::str(format_args!("invalid JSON: {error}")))?;
+    let parsed: Value =
+        serde_json::from_str(text).map_err(|error| Error::str(format_args!("invalid JSON: {error}")))?;
     Val::from_json(&parsed).map_err(|reason| Error::str(reason.reason()))
 }
 
@@ -134,13 +147,21 @@ fn contains(left: &Val, right: &Val) -> Result<bool, Error> {
         (Val::Str(left), Val::Str(right)) => {
             fuel::charge_bytes(left.len()).then(|| left.contains(right.as_str())).ok_or_else(cut)
         }
-        (Val::Arr(left), Val::Arr(right)) => all(right.items(), |wanted| any(left.items(), |item| contains(item, wanted))),
+        (Val::Arr(left), Val::Arr(right)) => {
+            all(right.items(), |wanted| any(left.items(), |item| contains(item, wanted)))
+        }
         (Val::Obj(left), Val::Obj(right)) => {
             let wanted: Vec<_> = right.members().iter().collect();
-            all(&wanted, |(key, wanted)| left.members().get(*key).map_or(Ok(false), |val| contains(val, wanted)))
+            all(&wanted, |(key, wanted)| {
+                left.members().get(*key).map_or(Ok(false), |val| contains(val, wanted))
+            })
         }
         (left, right) if left.kind() == right.kind() => Ok(left == right),
-        _ => Err(Error::str(format_args!("{} and {} cannot be checked for containment", left.kind(), right.kind()))),
+        _ => Err(Error::str(format_args!(
+            "{} and {} cannot be checked for containment",
+            left.kind(),
+            right.kind()
+        ))),
     }
 }
 
@@ -172,16 +193,18 @@ pub(crate) fn indices(whole: &Val, part: &Val) -> ValR {
     match (whole, part) {
         (Val::Null, _) => Ok(Val::Null),
         (Val::Str(text), Val::Str(part)) => indices_in_text(text, part),
-        (Val::Arr(array), Val::Arr(part)) if part.items().is_empty() || part.items().len() > array.items().len() => {
+        (Val::Arr(array), Val::Arr(part))
+            if part.items().is_empty() || part.items().len() > array.items().len() =>
+        {
             Ok(Val::Arr(Arc::default()))
         }
         (Val::Arr(array), Val::Arr(part)) => {
             let windows = array.items().windows(part.items().len()).enumerate();
-            collect(windows.filter(|(_, window)| *window == part.items()).map(|(index, _)| index))
+            Ok(collect(windows.filter(|(_, window)| *window == part.items()).map(|(index, _)| index)))
         }
         (Val::Arr(array), part) => {
             let items = array.items().iter().enumerate();
-            collect(items.filter(|(_, item)| *item == part).map(|(index, _)| index))
+            Ok(collect(items.filter(|(_, item)| *item == part).map(|(index, _)| index)))
         }
         _ => Err(Error::index(whole.clone(), part.clone())),
     }
@@ -191,16 +214,18 @@ fn indices_in_text(text: &str, part: &str) -> ValR {
     if part.is_empty() {
         return Ok(Val::Null);
     }
-    if !fuel::charge(text.len() as u64 / 4 + 1) || !fuel::charge_bytes(text.len().saturating_mul(part.len()) / 8) {
+    if !fuel::charge(text.len() as u64 / 4 + 1)
+        || !fuel::charge_bytes(text.len().saturating_mul(part.len()) / 8)
+    {
         return Err(cut());
     }
     let starts = text.char_indices().enumerate();
-    collect(starts.filter(|(_, (at, _))| text[*at..].starts_with(part)).map(|(index, _)| index))
+    Ok(collect(starts.filter(|(_, (at, _))| text[*at..].starts_with(part)).map(|(index, _)| index)))
 }
 
 /// Collects positions; stops when cut off in the middle.
-fn collect(positions: impl Iterator<Item = usize>) -> ValR {
-    Ok(positions.map(Val::from).collect())
+fn collect(positions: impl Iterator<Item = usize>) -> Val {
+    positions.map(Val::from).collect()
 }
 
 fn bsearch(whole: &Val, wanted: &Val) -> ValR {
@@ -314,6 +339,7 @@ fn regex_cost(text: Val, pattern: &Val) -> ValR {
 /// The product of all counted repetitions, an upper bound of how often a pattern is unrolled.
 fn repetitions(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-    let largest = counts.map(|count| count.split(',').filter_map(|n| n.trim().parse::<u64>().ok()).max().unwrap_or(1));
+    let largest =
+        counts.map(|count| count.split(',').filter_map(|n| n.trim().parse::<u64>().ok()).max().unwrap_or(1));
     largest.fold(1_u64, |product, count| product.saturating_mul(count.max(1))).min(u64::from(u32::MAX))
 }

@@ -35,11 +35,21 @@ impl Val {
     /// A number; whole ones that a float holds exactly become integers.
     pub(crate) fn number(float: f64) -> Self {
         const EXACT: f64 = 9_007_199_254_740_992.0;
-        if float.fract() == 0.0 && float.abs() <= EXACT { Self::Int(float as i64) } else { Self::Float(float) }
+        if float.fract() == 0.0 && float.abs() <= EXACT {
+            Self::Int(float as i64)
+        } else {
+            Self::Float(float)
+        }
     }
 }
 
-fn arithmetic(left: Val, op: Math, right: Val, int: fn(i64, i64) -> Option<i64>, float: fn(f64, f64) -> f64) -> ValR {
+fn arithmetic(
+    left: Val,
+    op: Math,
+    right: Val,
+    int: fn(i64, i64) -> Option<i64>,
+    float: fn(f64, f64) -> f64,
+) -> ValR {
     if !fuel::charge(1) {
         return Err(cut());
     }
@@ -83,7 +93,8 @@ impl Sub for Val {
     fn sub(self, right: Self) -> ValR {
         match (self, right) {
             (Self::Arr(left), Self::Arr(right)) => {
-                let items = left.items().iter().filter(|item| !right.items().contains(item)).cloned().collect();
+                let items =
+                    left.items().iter().filter(|item| !right.items().contains(item)).cloned().collect();
                 Ok(Self::arr(items))
             }
             (left, right) => arithmetic(left, Math::Sub, right, i64::checked_sub, |l, r| l - r),
@@ -220,7 +231,10 @@ impl Ord for Val {
     }
 }
 
-fn compare<'a>(mut left: impl Iterator<Item = &'a Val>, mut right: impl Iterator<Item = &'a Val>) -> Ordering {
+fn compare<'a>(
+    mut left: impl Iterator<Item = &'a Val>,
+    mut right: impl Iterator<Item = &'a Val>,
+) -> Ordering {
     loop {
         if !fuel::charge(1) {
             return Ordering::Equal;

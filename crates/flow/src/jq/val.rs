@@ -110,7 +110,9 @@ impl Val {
     /// An array; a cut-off makes it null.
     pub(crate) fn arr(items: Vec<Self>) -> Self {
         let mut shape = Shape::new();
-        items.iter().for_each(|item| shape.add(item));
+        for item in &items {
+            shape.add(item);
+        }
         match shape.check() {
             Ok(()) => Self::Arr(Arc::new(Array { items, shape })),
             Err(cut) => {
@@ -123,7 +125,9 @@ impl Val {
     /// An object; a cut-off makes it null.
     pub(crate) fn obj(members: Members) -> Self {
         let mut shape = Shape::new();
-        members.iter().for_each(|(key, val)| shape.add_member(key, val));
+        for (key, val) in &members {
+            shape.add_member(key, val);
+        }
         match shape.check() {
             Ok(()) => Self::Obj(Arc::new(Object { members, shape })),
             Err(cut) => {
@@ -155,7 +159,10 @@ impl Val {
             Self::Obj(object) if object.members.len() <= 8 => {
                 object.members.iter().find(|(name, _)| name.as_str() == key).map(|(_, val)| val)
             }
-            Self::Obj(object) => object.members.get(&key.to_owned()),
+            Self::Obj(object) => {
+                let name = String::from(key);
+                object.members.get(&name)
+            }
             _ => None,
         }
     }
@@ -200,7 +207,9 @@ impl Val {
             return Self::Null;
         }
         let target = Arc::make_mut(&mut array);
-        more.iter().for_each(|item| target.shape.add(item));
+        for item in more {
+            target.shape.add(item);
+        }
         target.items.extend_from_slice(more);
         Self::Arr(array).checked()
     }
@@ -248,9 +257,12 @@ impl Val {
             Value::Number(number) => Self::from_number(number),
             Value::String(text) => Self::Str(Arc::new(text.clone())),
             Value::Array(items) => {
-                let items = items.iter().map(|item| Self::convert(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+                let items =
+                    items.iter().map(|item| Self::convert(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
                 let mut shape = Shape::new();
-                items.iter().for_each(|item| shape.add(item));
+                for item in &items {
+                    shape.add(item);
+                }
                 Self::Arr(Arc::new(Array { items, shape }))
             }
             Value::Object(members) => {
@@ -287,9 +299,9 @@ impl Val {
             Self::Float(float) => Value::from(float.clamp(f64::MIN, f64::MAX)),
             Self::Str(text) => Value::String(text.as_str().to_owned()),
             Self::Arr(array) => Value::Array(array.items.iter().map(Self::to_json).collect()),
-            Self::Obj(object) => {
-                Value::Object(object.members.iter().map(|(key, val)| (key.as_str().to_owned(), val.to_json())).collect())
-            }
+            Self::Obj(object) => Value::Object(
+                object.members.iter().map(|(key, val)| (key.as_str().to_owned(), val.to_json())).collect(),
+            ),
         }
     }
 }

@@ -69,7 +69,9 @@ impl<'n> Reader<'n> {
         let method = fields.required("method", &mut self.findings).and_then(|at| self.method(&at));
         let endpoint = fields.required("endpoint", &mut self.findings);
         let address = endpoint.as_ref().and_then(|at| self.endpoint(at));
-        let output = fields.get("output").and_then(|at| at.one_of(&["raw", "content", "response"], &mut self.findings));
+        let output = fields
+            .get("output")
+            .and_then(|at| at.one_of(&["raw", "content", "response"], &mut self.findings));
         let task = HttpTask {
             headers: fields.get("headers").and_then(|at| self.map_or_expression(&at)),
             query: fields.get("query").and_then(|at| self.map_or_expression(&at)),
@@ -84,7 +86,9 @@ impl<'n> Reader<'n> {
             endpoint: match address? {
                 (address, false) => address,
                 (_, true) => {
-                    return Some(self.unsupported(&endpoint?, "authentication of calls is not offered".to_owned()));
+                    return Some(
+                        self.unsupported(&endpoint?, "authentication of calls is not offered".to_owned()),
+                    );
                 }
             },
         };

@@ -51,7 +51,8 @@ impl<'n> Reader<'n> {
         }
         if self.loose {
             let locals = &self.locals;
-            let known = |name: &str| super::ARGUMENTS.contains(&name) || locals.iter().any(|local| local == name);
+            let known =
+                |name: &str| super::ARGUMENTS.contains(&name) || locals.iter().any(|local| local == name);
             let plain = Val::str(text);
             return Some(match Expr::compile(text, &known) {
                 Ok(expr) => Template::Loose(expr, plain),
@@ -127,7 +128,8 @@ impl<'n> Reader<'n> {
 
 fn list(items: Vec<Template>) -> Template {
     if items.iter().all(|item| matches!(item, Template::Literal(_))) {
-        let literals = items.into_iter().map(|item| if let Template::Literal(val) = item { val } else { Val::Null });
+        let literals =
+            items.into_iter().map(|item| if let Template::Literal(val) = item { val } else { Val::Null });
         return Template::Literal(jq::Val::arr(literals.collect()));
     }
     Template::List(items)
@@ -135,7 +137,8 @@ fn list(items: Vec<Template>) -> Template {
 
 fn object(members: Vec<(Arc<String>, Template)>) -> Template {
     if members.iter().all(|(_, member)| matches!(member, Template::Literal(_))) {
-        let literal = |(name, member)| (name, if let Template::Literal(val) = member { val } else { Val::Null });
+        let literal =
+            |(name, member)| (name, if let Template::Literal(val) = member { val } else { Val::Null });
         return Template::Literal(Val::obj(members.into_iter().map(literal).collect()));
     }
     Template::Object(members)

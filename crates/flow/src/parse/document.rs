@@ -12,7 +12,8 @@ use crate::model::Model;
 impl<'n> Reader<'n> {
     pub(super) fn workflow(&mut self, at: &At<'n>) -> (Head, Model, Option<Trigger>) {
         let Some(fields) = at.map(&mut self.findings) else { return Default::default() };
-        let head = fields.required("document", &mut self.findings).map(|at| self.document(&at)).unwrap_or_default();
+        let head =
+            fields.required("document", &mut self.findings).map(|at| self.document(&at)).unwrap_or_default();
         if let Some(at) = fields.get("evaluate") {
             self.evaluate(&at);
         }
@@ -48,7 +49,8 @@ impl<'n> Reader<'n> {
                 at.map(&mut self.findings);
             }
         }
-        let mut text = |name: &str| fields.get(name).and_then(|at| at.text(&mut self.findings)).map(str::to_owned);
+        let mut text =
+            |name: &str| fields.get(name).and_then(|at| at.text(&mut self.findings)).map(str::to_owned);
         let (title, summary) = (text("title"), text("summary"));
         Head {
             namespace: self.host_name(&fields, "namespace"),
@@ -95,8 +97,16 @@ impl<'n> Reader<'n> {
     }
 
     fn components(&mut self, at: &At<'n>) {
-        const NAMES: [&str; 8] =
-            ["authentications", "errors", "extensions", "functions", "retries", "secrets", "timeouts", "catalogs"];
+        const NAMES: [&str; 8] = [
+            "authentications",
+            "errors",
+            "extensions",
+            "functions",
+            "retries",
+            "secrets",
+            "timeouts",
+            "catalogs",
+        ];
         let Some(fields) = at.map(&mut self.findings) else { return };
         fields.only(&[&NAMES], &mut self.findings);
         for (name, at) in self.entries(&fields, "timeouts") {
@@ -133,17 +143,29 @@ impl<'n> Reader<'n> {
     fn secrets(&mut self, fields: &Fields<'n>) {
         let Some(at) = fields.get("secrets") else { return };
         let names = at.list(&mut self.findings).unwrap_or_default();
-        names.iter().for_each(|name| {
+        for name in &names {
             name.text(&mut self.findings);
-        });
+        }
         if !names.is_empty() {
             self.findings.unsupported(&at, "secrets are not offered: $secrets is empty");
         }
     }
 
     fn extensions(&mut self, fields: &Fields<'n>) {
-        const KINDS: [&str; 12] =
-            ["call", "composite", "emit", "for", "listen", "raise", "run", "set", "switch", "try", "wait", "all"];
+        const KINDS: [&str; 12] = [
+            "call",
+            "composite",
+            "emit",
+            "for",
+            "listen",
+            "raise",
+            "run",
+            "set",
+            "switch",
+            "try",
+            "wait",
+            "all",
+        ];
         let items = fields.get("extensions").and_then(|at| at.list(&mut self.findings)).unwrap_or_default();
         for item in items {
             let Some(entry) = item.map(&mut self.findings) else { continue };
@@ -153,7 +175,10 @@ impl<'n> Reader<'n> {
                 let extend = extension.required("extend", &mut self.findings);
                 if let Some(kind) = extend.and_then(|at| at.one_of(&KINDS, &mut self.findings)) {
                     self.uses.extended.insert(kind.to_owned());
-                    self.findings.unsupported(&at, format!("extensions are not offered: tasks it extends ({kind}) fault"));
+                    self.findings.unsupported(
+                        &at,
+                        format!("extensions are not offered: tasks it extends ({kind}) fault"),
+                    );
                 }
             }
         }
@@ -191,7 +216,8 @@ impl<'n> Reader<'n> {
         let on = fields.get("on")?;
         let strategy = self.strategy(&on, &[])?;
         if strategy.mode == Mode::All || strategy.until.is_some() {
-            self.findings.unsupported(&on, "starting on 'all' or with 'until' is not offered: it starts no runs");
+            self.findings
+                .unsupported(&on, "starting on 'all' or with 'until' is not offered: it starts no runs");
             return None;
         }
         let filter = |spec| Arc::new(EventFilter { spec, bound: Bound::default() });
@@ -203,7 +229,9 @@ impl<'n> Reader<'n> {
 fn is_semantic_version(text: &str) -> bool {
     let numeric = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let canonical = |part: &str| numeric(part) && (part == "0" || !part.starts_with('0'));
-    let word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
     let (rest, build) = text.split_once('+').map_or((text, None), |(rest, build)| (rest, Some(build)));
     let (core, pre) = rest.split_once('-').map_or((rest, None), |(core, pre)| (core, Some(pre)));
     core.split('.').count() == 3

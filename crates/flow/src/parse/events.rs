@@ -149,7 +149,10 @@ impl<'n> Reader<'n> {
     /// An expression of a filter; where nothing runs yet there is nothing to refer to.
     fn condition(&mut self, at: &At<'n>, known: &[&str]) -> Option<crate::jq::Expr> {
         let expr = self.expr(at)?;
-        let unknown = expr.vars().iter().find(|name| super::ARGUMENTS.contains(&name.as_str()) && !known.contains(&name.as_str()));
+        let unknown = expr
+            .vars()
+            .iter()
+            .find(|name| super::ARGUMENTS.contains(&name.as_str()) && !known.contains(&name.as_str()));
         if let Some(name) = unknown {
             self.findings.invalid(at, format!("${name} is not available before a run has started"));
         }

@@ -38,7 +38,9 @@ impl<'n> Reader<'n> {
         let raise = fields.get("raise")?.map(&mut self.findings)?;
         raise.only(&[&["error"]], &mut self.findings);
         let at = raise.required("error", &mut self.findings)?;
-        let Some(name) = at.as_text() else { return self.error(&at).map(|error| Kind::Raise(Arc::new(error))) };
+        let Some(name) = at.as_text() else {
+            return self.error(&at).map(|error| Kind::Raise(Arc::new(error)));
+        };
         let known = self.uses.errors.get(name).cloned();
         if known.is_none() {
             self.findings.invalid(&at, format!("there is no error '{name}' in use.errors"));
@@ -61,7 +63,9 @@ impl<'n> Reader<'n> {
             if !fields.has("when") && std::mem::replace(&mut has_default, true) {
                 self.findings.invalid(&at, "only one case may be without 'when'");
             }
-            let then = fields.required("then", &mut self.findings).map_or(Then::Continue, |at| self.then(&at, names));
+            let then = fields
+                .required("then", &mut self.findings)
+                .map_or(Then::Continue, |at| self.then(&at, names));
             cases.push(Case { when: fields.get("when").and_then(|at| self.expr(&at)), then });
         }
         Some(Kind::Switch(cases))

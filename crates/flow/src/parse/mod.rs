@@ -29,7 +29,8 @@ use walk::{At, Findings};
 const TASKS_MAX: usize = 10_000;
 
 /// Variables every expression may use.
-const ARGUMENTS: [&str; 8] = ["context", "input", "output", "secrets", "authorization", "task", "workflow", "runtime"];
+const ARGUMENTS: [&str; 8] =
+    ["context", "input", "output", "secrets", "authorization", "task", "workflow", "runtime"];
 
 /// What reading gives.
 pub(crate) struct Reading {

@@ -83,20 +83,19 @@ impl<'n> Reader<'n> {
     }
 
     pub(super) fn then(&mut self, at: &At<'n>, names: &Names) -> Then {
-        match at.text(&mut self.findings) {
-            None | Some("continue") => Then::Continue,
-            Some("exit") => Then::Exit,
-            Some("end") => Then::End,
-            Some(name) => match names.iter().find(|(other, _)| other == name) {
-                Some((_, id)) => Then::Task(*id),
-                None => {
-                    let known: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-                    let hint = closest(name, &known).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
-                    self.findings.invalid(at, format!("there is no task '{name}' in this list{hint}"));
-                    Then::Continue
-                }
-            },
+        let name = match at.text(&mut self.findings) {
+            None | Some("continue") => return Then::Continue,
+            Some("exit") => return Then::Exit,
+            Some("end") => return Then::End,
+            Some(name) => name,
+        };
+        if let Some((_, id)) = names.iter().find(|(other, _)| other == name) {
+            return Then::Task(*id);
         }
+        let known: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+        let hint = closest(name, &known).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+        self.findings.invalid(at, format!("there is no task '{name}' in this list{hint}"));
+        Then::Continue
     }
 
     fn kind(&mut self, at: &At<'n>, fields: &Fields<'n>, names: &Names) -> Option<Kind> {
@@ -109,7 +108,8 @@ impl<'n> Reader<'n> {
                 return None;
             }
             several => {
-                self.findings.invalid(at, format!("a task is of one kind only, not of {}", several.join(" and ")));
+                self.findings
+                    .invalid(at, format!("a task is of one kind only, not of {}", several.join(" and ")));
                 return None;
             }
         };
@@ -136,9 +136,11 @@ impl<'n> Reader<'n> {
 
     fn no_kind(&mut self, at: &At<'n>, fields: &Fields<'n>) {
         let unknown = fields.all().map(|(name, _)| name).find(|name| !COMMON.contains(name));
-        let hint = unknown.and_then(|name| closest(name, &KINDS).map(|near| format!("; did you mean '{near}'?")));
+        let hint =
+            unknown.and_then(|name| closest(name, &KINDS).map(|near| format!("; did you mean '{near}'?")));
         let seen = unknown.map(|name| format!(" ('{name}' is unknown)")).unwrap_or_default();
         let kinds = KINDS.join(", ");
-        self.findings.invalid(at, format!("not a task: it needs one of {kinds}{seen}{}", hint.unwrap_or_default()));
+        self.findings
+            .invalid(at, format!("not a task: it needs one of {kinds}{seen}{}", hint.unwrap_or_default()));
     }
 }

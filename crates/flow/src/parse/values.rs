@@ -129,7 +129,9 @@ impl<'n> Reader<'n> {
             backoff: fields.get("backoff").map_or(Backoff::Constant, |at| self.backoff(&at)),
             jitter: fields.get("jitter").and_then(|at| self.jitter(&at)),
             attempts_max: count.and_then(|at| self.count(&at)),
-            attempt_timeout: attempt.and_then(|attempt| attempt.get("duration")).and_then(|at| self.delay(&at)),
+            attempt_timeout: attempt
+                .and_then(|attempt| attempt.get("duration"))
+                .and_then(|at| self.delay(&at)),
             duration_max: limit.and_then(|limit| limit.get("duration")).and_then(|at| self.delay(&at)),
         })
     }

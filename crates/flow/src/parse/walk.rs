@@ -38,7 +38,13 @@ impl Findings {
     }
 
     fn push(&mut self, place: Place, path: &str, reason: String, kind: IssueKind) {
-        self.issues.push(Issue { line: place.line, column: place.column, path: path.to_owned(), reason, kind });
+        self.issues.push(Issue {
+            line: place.line,
+            column: place.column,
+            path: path.to_owned(),
+            reason,
+            kind,
+        });
     }
 }
 
@@ -99,7 +105,11 @@ impl<'n> At<'n> {
             findings.invalid(self, format!("must be a list, not {}", self.node.kind()));
             return None;
         };
-        let item = |(index, node): (usize, &'n Node)| Self { node, place: node.place, path: format!("{}/{index}", self.path) };
+        let item = |(index, node): (usize, &'n Node)| Self {
+            node,
+            place: node.place,
+            path: format!("{}/{index}", self.path),
+        };
         Some(items.iter().enumerate().map(item).collect())
     }
 
@@ -152,7 +162,8 @@ impl<'n> Fields<'n> {
         for (name, at) in self.all() {
             if !names.iter().any(|group| group.contains(&name)) {
                 let known: Vec<_> = names.concat();
-                let hint = closest(name, &known).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+                let hint =
+                    closest(name, &known).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
                 findings.invalid(&at, format!("unknown property '{name}'{hint}"));
             }
         }
@@ -162,7 +173,10 @@ impl<'n> Fields<'n> {
 /// A known name that differs little, for hints.
 pub(super) fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let distances = known.iter().map(|candidate| (distance(name, candidate), *candidate));
-    distances.min().filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3)).map(|(_, near)| near)
+    distances
+        .min()
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .map(|(_, near)| near)
 }
 
 /// Edit distance of two short names.

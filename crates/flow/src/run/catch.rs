@@ -121,7 +121,13 @@ impl Machine<'_> {
     }
 
     /// How long to pause before the next attempt; `None` when there is none.
-    fn next_pause(&self, id: FrameId, kind: &TryTask, retry: &Retry, error: &Val) -> Result<Option<i64>, Fault> {
+    fn next_pause(
+        &self,
+        id: FrameId,
+        kind: &TryTask,
+        retry: &Retry,
+        error: &Val,
+    ) -> Result<Option<i64>, Fault> {
         let Some(frame) = self.frame(id) else { return Ok(None) };
         let State::Try(trying) = &frame.state else { return Ok(None) };
         // a reusable policy knows the error as `error`, whatever the `catch` calls it
@@ -139,7 +145,9 @@ impl Machine<'_> {
         let grown = match retry.backoff {
             Backoff::Constant => base,
             Backoff::Linear => base.saturating_mul(attempt),
-            Backoff::Exponential => base.saturating_mul(1_i64.checked_shl(trying.attempt - 1).unwrap_or(i64::MAX).max(1)),
+            Backoff::Exponential => {
+                base.saturating_mul(1_i64.checked_shl(trying.attempt - 1).unwrap_or(i64::MAX).max(1))
+            }
         };
         let pause = grown.min(PAUSE_MS_MAX).saturating_add(self.jitter(id, retry)?);
         if let Some(limit) = &retry.duration_max {
@@ -180,7 +188,9 @@ fn error_value(fault: &Fault) -> Val {
 }
 
 fn holds(when: Option<&Expr>, except: Option<&Expr>, input: &Val, env: &Env<'_>) -> Result<bool, Fault> {
-    let test = |expr: &Expr| expr.eval(input.clone(), env).map(|val| val.truthy()).map_err(super::machine::expression);
+    let test = |expr: &Expr| {
+        expr.eval(input.clone(), env).map(|val| val.truthy()).map_err(super::machine::expression)
+    };
     let wanted = when.map_or(Ok(true), test)?;
     let excepted = except.map_or(Ok(false), test)?;
     Ok(wanted && !excepted)
@@ -188,13 +198,14 @@ fn holds(when: Option<&Expr>, except: Option<&Expr>, input: &Val, env: &Env<'_>)
 
 /// Whether every property the filter names is equal; what cannot be evaluated is not.
 fn fits(filter: &ErrorFilter, fault: &Fault, input: &Val, env: &Env<'_>) -> bool {
-    let text = |template: &Option<Template>, actual: Option<&str>, same: fn(&str, &str) -> bool| match template {
-        None => true,
-        Some(template) => {
-            let wanted = template.eval(input, env).unwrap_or_default();
-            matches!((wanted.as_str(), actual), (Some(wanted), Some(actual)) if same(wanted, actual))
-        }
-    };
+    let text =
+        |template: &Option<Template>, actual: Option<&str>, same: fn(&str, &str) -> bool| match template {
+            None => true,
+            Some(template) => {
+                let wanted = template.eval(input, env).unwrap_or_default();
+                matches!((wanted.as_str(), actual), (Some(wanted), Some(actual)) if same(wanted, actual))
+            }
+        };
     let status = filter.status.as_ref().is_none_or(|template| {
         template.eval(input, env).ok().and_then(|val| val.as_number()) == Some(f64::from(fault.status))
     });

@@ -75,7 +75,9 @@ impl<'e> Env<'e> {
 fn introduced(task: &Task, frame: &Frame, name: &str) -> Option<Val> {
     match (&task.kind, &frame.state) {
         (Kind::Try(kind), State::Try(trying)) if kind.variable.as_str() == name => trying.error.clone(),
-        (Kind::For(kind), State::For { index, .. }) if kind.at.as_str() == name => Some(Val::Int(i64::from(*index))),
+        (Kind::For(kind), State::For { index, .. }) if kind.at.as_str() == name => {
+            Some(Val::Int(i64::from(*index)))
+        }
         (Kind::For(kind), State::For { item, .. }) if kind.item.as_str() == name => Some(item.clone()),
         (Kind::Listen(kind), State::Listen(listening)) => {
             let each = kind.each.as_ref()?;

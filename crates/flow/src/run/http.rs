@@ -18,7 +18,9 @@ use crate::{Command, Fault, FaultKind, uri};
 /// The call a frame waits for.
 pub(super) fn call(def: &Definition, frame: &Frame) -> Option<Call> {
     let task = &def.model.tasks[frame.task as usize];
-    let (Kind::Http(http), State::Call { request, body, .. }) = (&task.kind, &frame.state) else { return None };
+    let (Kind::Http(http), State::Call { request, body, .. }) = (&task.kind, &frame.state) else {
+        return None;
+    };
     Some(Call::Http(HttpCall {
         method: request.method.clone(),
         uri: request.uri.clone(),
@@ -50,7 +52,8 @@ impl Machine<'_> {
 
     fn request(&self, frame: &Frame, http: &HttpTask) -> Result<Request, Fault> {
         let method = http.method.eval(&frame.input, &self.env(frame)).map_err(expression)?;
-        let plain = |method: &&str| !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let plain =
+            |method: &&str| !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic());
         let Some(method) = method.as_str().filter(plain) else {
             return Err(Fault::new(FaultKind::Expression, "the method is not an HTTP method"));
         };
@@ -71,14 +74,21 @@ impl Machine<'_> {
             Endpoint::Expr(template) => {
                 let val = template.eval(&frame.input, &self.env(frame)).map_err(expression)?;
                 let given = val.get("uri").cloned().unwrap_or(val);
-                let text = given.as_str().ok_or_else(|| wrong(format!("the endpoint must be a URI, not {}", given.kind())))?;
+                let text = given
+                    .as_str()
+                    .ok_or_else(|| wrong(format!("the endpoint must be a URI, not {}", given.kind())))?;
                 text.to_owned()
             }
         };
         let scheme = address.split("://").next().unwrap_or_default();
-        if !uri::is_absolute(&address) || !(scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")) {
+        if !uri::is_absolute(&address)
+            || !(scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+        {
             let shown: String = address.chars().take(100).collect();
-            return Err(Fault::new(FaultKind::Configuration, format!("'{shown}' is not an http or https address")));
+            return Err(Fault::new(
+                FaultKind::Configuration,
+                format!("'{shown}' is not an http or https address"),
+            ));
         }
         Ok(address)
     }
@@ -113,7 +123,10 @@ impl Machine<'_> {
             return Ok(Val::Null);
         };
         assemble(|| {
-            let sent = request.headers.iter().map(|(name, value)| (std::sync::Arc::new(name.clone()), Val::str(value.as_str())));
+            let sent = request
+                .headers
+                .iter()
+                .map(|(name, value)| (std::sync::Arc::new(name.clone()), Val::str(value.as_str())));
             let asked = Val::record([
                 ("method", Val::str(request.method.to_ascii_lowercase())),
                 ("uri", answer.get("uri").cloned().unwrap_or_else(|| Val::str(request.uri.as_str()))),
@@ -132,10 +145,13 @@ impl Machine<'_> {
 /// Headers of an object; text, numbers and booleans.
 fn header_list(headers: &Val) -> Result<Vec<(String, String)>, Fault> {
     let wrong = |what: String| Fault::new(FaultKind::Expression, what);
-    let Val::Obj(headers) = headers else { return Err(wrong(format!("headers must be an object, not {}", headers.kind()))) };
+    let Val::Obj(headers) = headers else {
+        return Err(wrong(format!("headers must be an object, not {}", headers.kind())));
+    };
     let present = headers.members().iter().filter(|(_, val)| !matches!(val, Val::Null));
     let header = |(name, val): (&std::sync::Arc<String>, &Val)| {
-        let value = uri::scalar(val).ok_or_else(|| wrong(format!("the header '{name}' must be text, not {}", val.kind())))?;
+        let value = uri::scalar(val)
+            .ok_or_else(|| wrong(format!("the header '{name}' must be text, not {}", val.kind())))?;
         Ok((name.as_str().to_owned(), value))
     };
     present.map(header).collect()

@@ -100,7 +100,9 @@ impl Machine<'_> {
         let held = self.body.held.as_deref().unwrap_or_default();
         let wanted = match &input {
             Input::Signal { event } => Val::from_json(event).is_ok_and(|val| {
-                let seen = held.iter().any(|other| matches!(other, Input::Signal { event: other } if other == event));
+                let seen = held
+                    .iter()
+                    .any(|other| matches!(other, Input::Signal { event: other } if other == event));
                 !seen && self.is_listened_to(&val)
             }),
             input => op_of(input).is_some_and(|op| {
@@ -117,14 +119,16 @@ impl Machine<'_> {
     fn deliver(&mut self, input: Input) -> bool {
         let accepted = match input {
             Input::Signal { event } => Val::from_json(&event).is_ok_and(|event| self.signal(&event)),
-            input => match op_of(&input).and_then(|op| self.body.pending.get(&op).map(|pending| (op, *pending))) {
-                Some((op, pending)) if answers(&input, pending) => {
-                    self.body.pending.remove(&op);
-                    self.answer(input, pending);
-                    true
+            input => {
+                match op_of(&input).and_then(|op| self.body.pending.get(&op).map(|pending| (op, *pending))) {
+                    Some((op, pending)) if answers(&input, pending) => {
+                        self.body.pending.remove(&op);
+                        self.answer(input, pending);
+                        true
+                    }
+                    _ => false,
                 }
-                _ => false,
-            },
+            }
         };
         self.work();
         accepted
@@ -140,7 +144,9 @@ impl Machine<'_> {
                 Ok(event) => self.done(frame, event),
                 Err(cut) => self.fail(frame, too_large(cut)),
             },
-            (Input::Failed { error, .. }, Pending::Call { frame } | Pending::Emit { frame }) => self.fail(frame, error),
+            (Input::Failed { error, .. }, Pending::Call { frame } | Pending::Emit { frame }) => {
+                self.fail(frame, error);
+            }
             (Input::Fired { .. }, Pending::Timer { purpose, .. }) => self.due(purpose),
             _ => {}
         }
@@ -154,12 +160,15 @@ impl Machine<'_> {
             }
             Purpose::Retry(frame) => self.attempt(frame),
             Purpose::AttemptTimeout(frame) => {
-                if let Some(State::Try(trying)) = self.body.frames.get_mut(&frame).map(|frame| &mut frame.state) {
+                if let Some(State::Try(trying)) =
+                    self.body.frames.get_mut(&frame).map(|frame| &mut frame.state)
+                {
                     trying.timer = None;
                 }
                 self.clear_inside(frame);
                 let reference = self.frame(frame).map(|frame| self.task_of(frame).reference.as_str());
-                let fault = Fault::new(FaultKind::Timeout, "the attempt took too long").at(reference.unwrap_or("/"));
+                let fault =
+                    Fault::new(FaultKind::Timeout, "the attempt took too long").at(reference.unwrap_or("/"));
                 self.caught(frame, fault);
             }
             Purpose::TaskTimeout(frame) => {
@@ -179,7 +188,9 @@ fn too_large(cut: crate::jq::fuel::CutOff) -> Fault {
 /// Whether this kind of input can answer this operation.
 fn answers(input: &Input, pending: Pending) -> bool {
     match input {
-        Input::Done { .. } | Input::Failed { .. } => matches!(pending, Pending::Call { .. } | Pending::Emit { .. }),
+        Input::Done { .. } | Input::Failed { .. } => {
+            matches!(pending, Pending::Call { .. } | Pending::Emit { .. })
+        }
         Input::Fired { .. } => matches!(pending, Pending::Timer { .. }),
         _ => false,
     }

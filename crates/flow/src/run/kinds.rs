@@ -38,7 +38,8 @@ impl Machine<'_> {
                 self.pause(id, op, input);
             }
             Kind::Try(_) => {
-                let trying = Trying { attempt: 0, since: self.now, phase: Phase::Trying, error: None, timer: None };
+                let trying =
+                    Trying { attempt: 0, since: self.now, phase: Phase::Trying, error: None, timer: None };
                 self.set_state(id, State::Try(Box::new(trying)));
                 self.attempt(id);
             }
@@ -84,7 +85,8 @@ impl Machine<'_> {
         };
         let mut members = Val::into_members(event);
         for name in ["source", "type"] {
-            if members.get(&name.to_owned()).and_then(Val::as_str).is_none_or(str::is_empty) {
+            let key = String::from(name);
+            if members.get(&key).and_then(Val::as_str).is_none_or(str::is_empty) {
                 return Err(Fault::new(FaultKind::Expression, format!("an event needs text for '{name}'")));
             }
         }
@@ -99,22 +101,33 @@ impl Machine<'_> {
 
     /// The error a `raise` task raises; `Err` when it cannot be made.
     fn raised(&self, id: FrameId, error: &ErrorTemplate) -> Result<Fault, Fault> {
-        let Some(frame) = self.frame(id) else { return Err(Fault::new(FaultKind::Runtime, "the task is gone")) };
+        let Some(frame) = self.frame(id) else {
+            return Err(Fault::new(FaultKind::Runtime, "the task is gone"));
+        };
         let env = self.env(frame);
         let text = |template: &Option<Template>| match template {
             None => Ok(None),
-            Some(template) => template.eval(&frame.input, &env).map(|val| plain_text(&val)).map_err(expression),
+            Some(template) => {
+                template.eval(&frame.input, &env).map(|val| plain_text(&val)).map_err(expression)
+            }
         };
         let kind = error.kind.eval(&frame.input, &env).map_err(expression)?;
         let status = error.status.eval(&frame.input, &env).map_err(expression)?;
-        let wrong = || Fault::new(FaultKind::Expression, "the error to raise has no type or no status between 100 and 599");
-        let status = status.as_number().filter(|status| (100.0..=599.0).contains(status)).ok_or_else(wrong)?;
+        let wrong = || {
+            Fault::new(
+                FaultKind::Expression,
+                "the error to raise has no type or no status between 100 and 599",
+            )
+        };
+        let status =
+            status.as_number().filter(|status| (100.0..=599.0).contains(status)).ok_or_else(wrong)?;
         Ok(Fault {
             r#type: kind.as_str().ok_or_else(wrong)?.to_owned(),
             status: status as u16,
             title: text(&error.title)?,
             detail: text(&error.detail)?,
-            instance: text(&error.instance)?.or_else(|| Some(self.task_of(frame).reference.as_str().to_owned())),
+            instance: text(&error.instance)?
+                .or_else(|| Some(self.task_of(frame).reference.as_str().to_owned())),
         })
     }
 
@@ -126,7 +139,12 @@ impl Machine<'_> {
         let items = match collection {
             Val::Null => assemble(|| Val::arr(Vec::new()))?,
             list @ Val::Arr(_) => list,
-            other => return Err(Fault::new(FaultKind::Expression, format!("cannot iterate over {}", other.kind()))),
+            other => {
+                return Err(Fault::new(
+                    FaultKind::Expression,
+                    format!("cannot iterate over {}", other.kind()),
+                ));
+            }
         };
         self.set_state(id, State::For { items, index: 0, item: Val::Null });
         self.round(id, each, 0, input)
@@ -168,7 +186,8 @@ impl Machine<'_> {
     }
 
     fn branch_done(&mut self, id: FrameId, fork: &ForkTask, branch: TaskId, output: Val) {
-        let Some(State::Fork { outputs, open }) = self.body.frames.get_mut(&id).map(|frame| &mut frame.state) else {
+        let Some(State::Fork { outputs, open }) = self.body.frames.get_mut(&id).map(|frame| &mut frame.state)
+        else {
             return;
         };
         if fork.compete {

@@ -19,7 +19,8 @@ const QUEUE_MAX: usize = 10_000;
 
 /// The listen a frame waits with.
 pub(super) fn command(def: &Definition, frame: &Frame) -> Option<Command> {
-    let (Kind::Listen(kind), State::Listen(listening)) = (&def.model.tasks[frame.task as usize].kind, &frame.state)
+    let (Kind::Listen(kind), State::Listen(listening)) =
+        (&def.model.tasks[frame.task as usize].kind, &frame.state)
     else {
         return None;
     };
@@ -174,9 +175,14 @@ impl Machine<'_> {
 
     /// Whether the waiting is over.
     fn is_enough(&self, id: FrameId, kind: &ListenTask, last: &Taken) -> Result<bool, Fault> {
-        let (Some((_, listening)), Some(frame)) = (self.listening(id), self.frame(id)) else { return Ok(true) };
+        let (Some((_, listening)), Some(frame)) = (self.listening(id), self.frame(id)) else {
+            return Ok(true);
+        };
         if listening.queue.len() >= QUEUE_MAX || listening.taken.len() >= QUEUE_MAX {
-            return Err(Fault::new(crate::FaultKind::Runtime, format!("more than {QUEUE_MAX} events were collected")));
+            return Err(Fault::new(
+                crate::FaultKind::Runtime,
+                format!("more than {QUEUE_MAX} events were collected"),
+            ));
         }
         Ok(match (kind.mode(), &kind.strategy.until) {
             (Mode::One, _) | (Mode::Any, None) => true,
@@ -212,7 +218,11 @@ impl Machine<'_> {
             };
         }
         if listening.op.is_none() {
-            let outputs = std::mem::take(if kind.each.is_some() { &mut listening.outputs } else { &mut listening.taken });
+            let outputs = std::mem::take(if kind.each.is_some() {
+                &mut listening.outputs
+            } else {
+                &mut listening.taken
+            });
             match assemble(|| Val::arr(outputs)) {
                 Ok(output) => self.done(id, output),
                 Err(fault) => self.fail(id, fault),
@@ -273,7 +283,10 @@ fn taken(kind: &ListenTask, listening: &Listening, event: &Val) -> (Taken, Optio
     }
     let open = |position: &usize| kind.mode() != Mode::All || !listening.met[*position];
     let filters = kind.strategy.filters.iter().enumerate();
-    let position = filters.filter(|(position, spec)| open(position) && matches(spec)).map(|(position, _)| position).next();
+    let position = filters
+        .filter(|(position, spec)| open(position) && matches(spec))
+        .map(|(position, _)| position)
+        .next();
     (if position.is_some() { Taken::Event } else { Taken::No }, position)
 }
 

@@ -38,7 +38,12 @@ pub(super) struct Machine<'m> {
 }
 
 impl<'m> Machine<'m> {
-    pub(super) fn new(def: &'m Definition, now: i64, body: Box<Body>, tracer: Option<&'m mut dyn Tracer>) -> Self {
+    pub(super) fn new(
+        def: &'m Definition,
+        now: i64,
+        body: Box<Body>,
+        tracer: Option<&'m mut dyn Tracer>,
+    ) -> Self {
         Self {
             def,
             now,
@@ -87,7 +92,9 @@ impl<'m> Machine<'m> {
 
     fn abandon_all(&mut self) {
         let ops: Vec<u64> = self.body.pending.keys().copied().collect();
-        ops.into_iter().for_each(|op| self.abandon(op));
+        for op in ops {
+            self.abandon(op);
+        }
     }
 
     // ---- looking around
@@ -109,7 +116,13 @@ impl<'m> Machine<'m> {
         Env::of_task(self.def, &self.body, frame)
     }
 
-    pub(super) fn status(&mut self, frame: FrameId, status: Status, output: Option<&Val>, error: Option<&Fault>) {
+    pub(super) fn status(
+        &mut self,
+        frame: FrameId,
+        status: Status,
+        output: Option<&Val>,
+        error: Option<&Fault>,
+    ) {
         if let Some(tracer) = &mut self.tracer {
             let output = output.map(Val::to_json);
             tracer.changed(u64::from(frame), status, self.now, output.as_ref(), error);
@@ -143,7 +156,9 @@ impl<'m> Machine<'m> {
     pub(super) fn jump(&mut self, frame: Option<FrameId>) -> bool {
         self.jumps_left = self.jumps_left.saturating_sub(1);
         if self.jumps_left == 0 {
-            let detail = format!("the tasks go round in circles: more than {JUMPS_PER_INPUT_MAX} jumps back without waiting");
+            let detail = format!(
+                "the tasks go round in circles: more than {JUMPS_PER_INPUT_MAX} jumps back without waiting"
+            );
             self.give_up(frame, Fault::new(FaultKind::Runtime, detail));
         }
         self.jumps_left > 0
@@ -151,17 +166,22 @@ impl<'m> Machine<'m> {
 
     /// Ends the run; a limit was reached that catching would only reach again.
     fn give_up(&mut self, frame: Option<FrameId>, fault: Fault) {
-        let reference = frame.and_then(|id| self.frame(id)).map(|frame| self.task_of(frame).reference.as_str());
+        let reference =
+            frame.and_then(|id| self.frame(id)).map(|frame| self.task_of(frame).reference.as_str());
         self.finish_faulted(fault.at(reference.unwrap_or("/")));
     }
 
     pub(super) fn work(&mut self) {
         while let Some(work) = self.work.pop_front() {
             match work {
-                Work::Start { parent, task, raw } if parent.is_none_or(|parent| self.frame(parent).is_some()) => {
+                Work::Start { parent, task, raw }
+                    if parent.is_none_or(|parent| self.frame(parent).is_some()) =>
+                {
                     self.enter(parent, task, raw);
                 }
-                Work::Done { frame, output, then } if self.frame(frame).is_some() => self.leave(frame, output, then),
+                Work::Done { frame, output, then } if self.frame(frame).is_some() => {
+                    self.leave(frame, output, then);
+                }
                 Work::Fail { frame, fault } if self.frame(frame).is_some() => self.faulted(frame, fault),
                 _ => {} // its task is gone by now
             }
@@ -178,8 +198,16 @@ impl<'m> Machine<'m> {
         self.body.frame_next += 1;
         let depth = parent.and_then(|parent| self.frame(parent)).map_or(0, |parent| parent.depth + 1);
         let (task, started_at) = (task_id, self.now);
-        let frame =
-            Frame { parent, task, depth, input: raw.clone(), raw, started_at, timeout: None, state: State::Inside };
+        let frame = Frame {
+            parent,
+            task,
+            depth,
+            input: raw.clone(),
+            raw,
+            started_at,
+            timeout: None,
+            state: State::Inside,
+        };
         let task = self.task_of(&frame);
         self.body.frames.insert(id, frame);
         self.tasks_left -= 1;
@@ -201,7 +229,10 @@ impl<'m> Machine<'m> {
         let prepared = self.prepare(id, task);
         self.trace_start(id);
         if depth > NESTING_MAX {
-            return self.fail(id, Fault::new(FaultKind::Runtime, format!("tasks are nested deeper than {NESTING_MAX}")));
+            return self.fail(
+                id,
+                Fault::new(FaultKind::Runtime, format!("tasks are nested deeper than {NESTING_MAX}")),
+            );
         }
         if let Err(fault) = prepared.and_then(|()| self.perform(id, task)) {
             self.fail(id, fault);
@@ -283,7 +314,13 @@ impl<'m> Machine<'m> {
     }
 
     /// Applies `output` and `export` to a result.
-    pub(super) fn reshape(&mut self, id: FrameId, output: &Data, export: &Data, raw: &Val) -> Result<Val, Fault> {
+    pub(super) fn reshape(
+        &mut self,
+        id: FrameId,
+        output: &Data,
+        export: &Data,
+        raw: &Val,
+    ) -> Result<Val, Fault> {
         let Some(frame) = self.frame(id) else { return Ok(Val::Null) };
         let env = Env { raw_output: Some(raw), ..self.env(frame) };
         let shaped = output.shape.as_ref().map(|shape| shape.eval(raw, &env).map_err(expression));
@@ -303,7 +340,9 @@ impl<'m> Machine<'m> {
     pub(super) fn remove(&mut self, id: FrameId) -> Option<Frame> {
         self.clear_inside(id);
         let ops: Vec<u64> = self.ops_of(&BTreeSet::from([id]));
-        ops.into_iter().for_each(|op| self.abandon(op));
+        for op in ops {
+            self.abandon(op);
+        }
         self.body.frames.remove(&id)
     }
 

@@ -52,11 +52,23 @@ impl Run {
     }
 
     /// As [`apply`](Self::apply), and reports the beginnings and ends of tasks.
-    pub fn apply_traced(&mut self, def: &Definition, now: i64, input: Input, tracer: &mut dyn Tracer) -> Step {
+    pub fn apply_traced(
+        &mut self,
+        def: &Definition,
+        now: i64,
+        input: Input,
+        tracer: &mut dyn Tracer,
+    ) -> Step {
         self.step(def, now, input, Some(tracer))
     }
 
-    fn step<'a>(&mut self, def: &'a Definition, now: i64, input: Input, tracer: Option<&'a mut dyn Tracer>) -> Step {
+    fn step<'a>(
+        &mut self,
+        def: &'a Definition,
+        now: i64,
+        input: Input,
+        tracer: Option<&'a mut dyn Tracer>,
+    ) -> Step {
         if self.is_finished() {
             return Step::default();
         }
@@ -66,10 +78,17 @@ impl Run {
         self.settle(machine, accepted)
     }
 
-    fn begin<'a>(&mut self, def: &'a Definition, now: i64, input: Input, tracer: Option<&'a mut dyn Tracer>) -> Step {
+    fn begin<'a>(
+        &mut self,
+        def: &'a Definition,
+        now: i64,
+        input: Input,
+        tracer: Option<&'a mut dyn Tracer>,
+    ) -> Step {
         match input {
             Input::Started { input, run_id, by_events } => {
-                let mut machine = Machine::new(def, now, Box::new(Body::new(run_id, now, crate::jq::Val::Null)), tracer);
+                let mut machine =
+                    Machine::new(def, now, Box::new(Body::new(run_id, now, crate::jq::Val::Null)), tracer);
                 machine.started(&input, by_events);
                 self.settle(machine, true)
             }

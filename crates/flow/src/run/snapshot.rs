@@ -123,16 +123,18 @@ impl<A> State<A> {
                 timer: trying.timer,
             })),
             Self::For { items, index, item } => State::For { items: f(items), index: *index, item: f(item) },
-            Self::Fork { outputs, open } => {
-                State::Fork { outputs: outputs.iter().map(|(task, val)| (*task, f(val))).collect(), open: *open }
-            }
+            Self::Fork { outputs, open } => State::Fork {
+                outputs: outputs.iter().map(|(task, val)| (*task, f(val))).collect(),
+                open: *open,
+            },
         }
     }
 }
 
 impl<A> Listening<A> {
     fn map<B>(&self, f: &mut impl FnMut(&A) -> B) -> Listening<B> {
-        let mut named = |pairs: &[(String, A)]| pairs.iter().map(|(name, val)| (name.clone(), f(val))).collect();
+        let mut named =
+            |pairs: &[(String, A)]| pairs.iter().map(|(name, val)| (name.clone(), f(val))).collect();
         let (bound, learned) = (named(&self.bound), named(&self.learned));
         Listening {
             op: self.op,

@@ -56,13 +56,29 @@ pub(super) struct Frame<V = Val> {
 pub(super) enum State<V = Val> {
     /// Tasks inside it are.
     Inside,
-    Wait { op: u64 },
-    Call { op: u64, request: Request, body: Option<V> },
-    Emit { op: u64, event: V },
+    Wait {
+        op: u64,
+    },
+    Call {
+        op: u64,
+        request: Request,
+        body: Option<V>,
+    },
+    Emit {
+        op: u64,
+        event: V,
+    },
     Listen(Box<Listening<V>>),
     Try(Box<Trying<V>>),
-    For { items: V, index: u32, item: V },
-    Fork { outputs: BTreeMap<TaskId, V>, open: u32 },
+    For {
+        items: V,
+        index: u32,
+        item: V,
+    },
+    Fork {
+        outputs: BTreeMap<TaskId, V>,
+        open: u32,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

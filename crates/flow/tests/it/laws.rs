@@ -1,9 +1,6 @@
 //! Laws that hold for every run: replaying gives the same state, repeated and late inputs change nothing, and every
 //! run ends or waits for something.
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::sync::Arc;
 
 use openevent_flow::{Command, Definition, Fault, FaultKind, Input, Run};
@@ -17,11 +14,15 @@ fn task(depth: u32) -> BoxedStrategy<Value> {
         Just(json!({"set": {"a": "${ .a }", "n": 1}})),
         Just(json!({"set": "${ [.] | .[0] }"})),
         Just(json!({"call": "http", "with": {"method": "get", "endpoint": "https://x.example/{a}"}})),
-        Just(json!({"call": "http", "with": {"method": "post", "endpoint": "https://x.example/", "body": "${ . }"},
-            "export": {"as": "{last: .}"}, "timeout": {"after": "PT5S"}})),
+        Just(
+            json!({"call": "http", "with": {"method": "post", "endpoint": "https://x.example/", "body": "${ . }"},
+            "export": {"as": "{last: .}"}, "timeout": {"after": "PT5S"}})
+        ),
         Just(json!({"wait": "PT1S"})),
         Just(json!({"wait": {"milliseconds": 0}})),
-        Just(json!({"emit": {"event": {"with": {"source": "https://x", "type": "t", "data": "${ $context }"}}}})),
+        Just(
+            json!({"emit": {"event": {"with": {"source": "https://x", "type": "t", "data": "${ $context }"}}}})
+        ),
         Just(json!({"listen": {"to": {"one": {"with": {"type": "go"}}}}})),
         Just(json!({"listen": {"to": {"any": [], "until": "length >= 2"}}})),
         Just(json!({"listen": {"to": {"all": [{"with": {"type": "go"}}, {"with": {"type": "stop"}}]}}})),
@@ -51,7 +52,9 @@ fn task(depth: u32) -> BoxedStrategy<Value> {
 }
 
 fn block(depth: u32) -> BoxedStrategy<Value> {
-    let named = |tasks: Vec<Value>| tasks.into_iter().enumerate().map(|(n, task)| json!({format!("t{n}"): task})).collect();
+    let named = |tasks: Vec<Value>| {
+        tasks.into_iter().enumerate().map(|(n, task)| json!({format!("t{n}"): task})).collect()
+    };
     vec(task(depth), 1..4).prop_map(named).boxed()
 }
 
@@ -80,7 +83,7 @@ fn happening() -> impl Strategy<Value = Input> {
         2 => event("stop"),
         1 => Just(Input::Suspend),
         1 => Just(Input::Resume),
-        1 => Just(support::started(json!({"a": 2}))),
+        1 => Just(crate::support::started(json!({"a": 2}))),
     ]
 }
 
@@ -101,9 +104,9 @@ proptest! {
     fn runs_keep_their_laws(def in definition(), happenings in vec(happening(), 0..40)) {
         let mut run = Run::new();
         let mut journal = Vec::new();
-        let mut now = support::START;
+        let mut now = crate::support::START;
         let mut suspended = false;
-        let all = std::iter::once(support::started(json!({"a": 1, "n": 1}))).chain(happenings);
+        let all = std::iter::once(crate::support::started(json!({"a": 1, "n": 1}))).chain(happenings);
         for input in all {
             now += 700;
             let before = run.clone();
@@ -145,7 +148,7 @@ proptest! {
     #[test]
     fn answered_runs_end(def in definition()) {
         let mut run = Run::new();
-        let mut open = run.apply(&def, 0, support::started(json!({"a": 1}))).commands;
+        let mut open = run.apply(&def, 0, crate::support::started(json!({"a": 1}))).commands;
         let mut rounds = 0_i64;
         while !run.is_finished() && rounds < 3_000 {
             rounds += 1;

@@ -1,11 +1,8 @@
 //! Golden histories: what runs say to their driver, and what people see of them.
 
-#[path = "support/mod.rs"]
-mod support;
-
+use crate::support::Play;
 use openevent_flow::Input;
 use serde_json::json;
-use support::Play;
 
 #[test]
 fn an_order_is_priced_and_announced() {
@@ -139,7 +136,7 @@ do:
   - ship: { set: { shipped: "${ .amount }" } }
 "#,
     );
-    play.apply(support::started(json!({"amount": 50})));
+    play.apply(crate::support::started(json!({"amount": 50})));
 
     assert_eq!(play.output(), &json!({"shipped": 50}));
     insta::assert_snapshot!(play.golden());

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use openevent_flow::{Call, Command, Definition, EventFilter, Fault, FaultKind, HttpCall, Input, Match, Outcome, Run, Status, history};
+use openevent_flow::{
+    Call, Command, Definition, EventFilter, Fault, FaultKind, HttpCall, Input, Match, Outcome, Run, Status,
+    history,
+};
 use serde_json::{Value, json};
 
 pub(crate) const START: i64 = 1_700_000_000_000;
@@ -58,7 +61,8 @@ impl Play {
     }
 
     pub(crate) fn apply(&mut self, input: Input) -> bool {
-        let _ = writeln!(self.story, "+{} > {}", self.now - START, serde_json::to_string(&input).unwrap());
+        let _ =
+            writeln!(self.story, "+{} > {}", self.now - START, serde_json::to_string(&input).expect("json"));
         let step = self.run.apply(&self.def, self.now, input.clone());
         if !step.accepted {
             let _ = writeln!(self.story, "    not accepted");
@@ -72,7 +76,8 @@ impl Play {
 
     fn command(&mut self, command: Command) {
         let words = match command {
-            Command::Call { op, call: Call::Http(call) } => {
+            Command::Call { op, call } => {
+                let Call::Http(call) = call else { panic!("unexpected call") };
                 let body = call.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
                 let words = format!("call {op}: {} {} {:?}{body}", call.method, call.uri, call.headers);
                 self.calls.push_back((op, call));
@@ -83,7 +88,8 @@ impl Play {
                 format!("timer {op}: +{}", at - START)
             }
             Command::Listen { op, filters, since } => {
-                let types: Vec<_> = filters.iter().map(|filter| filter.event_type().unwrap_or("*").to_owned()).collect();
+                let types: Vec<_> =
+                    filters.iter().map(|filter| filter.event_type().unwrap_or("*").to_owned()).collect();
                 self.listens.insert(op, filters);
                 format!("listen {op}: {} since +{}", types.join(", "), since - START)
             }
@@ -101,13 +107,14 @@ impl Play {
             Command::Finish(outcome) => {
                 let words = match &outcome {
                     Outcome::Completed(output) => format!("completed: {output}"),
-                    Outcome::Faulted(fault) => format!("faulted: {}", serde_json::to_string(fault).unwrap()),
+                    Outcome::Faulted(fault) => {
+                        format!("faulted: {}", serde_json::to_string(fault).expect("json"))
+                    }
                     Outcome::Cancelled => "cancelled".to_owned(),
                 };
                 self.outcome = Some(outcome);
                 words
             }
-            other => panic!("unexpected {other:?}"),
         };
         let _ = writeln!(self.story, "    < {words}");
     }
@@ -116,7 +123,10 @@ impl Play {
     pub(crate) fn answer(&mut self, status: u16, body: Value) -> bool {
         let (op, call) = self.calls.pop_front().expect("a call is pending");
         let headers = json!({"content-type": "application/json"});
-        self.apply(Input::Done { op, value: json!({"status": status, "headers": headers, "body": body, "uri": call.uri}) })
+        self.apply(Input::Done {
+            op,
+            value: json!({"status": status, "headers": headers, "body": body, "uri": call.uri}),
+        })
     }
 
     /// Lets the oldest call fail without an answer.
@@ -134,7 +144,12 @@ impl Play {
 
     /// Lets the next timer fire at its time.
     pub(crate) fn tick(&mut self) -> bool {
-        let (op, at) = self.timers.iter().map(|(op, at)| (*op, *at)).min_by_key(|(op, at)| (*at, *op)).expect("a timer is set");
+        let (op, at) = self
+            .timers
+            .iter()
+            .map(|(op, at)| (*op, *at))
+            .min_by_key(|(op, at)| (*at, *op))
+            .expect("a timer is set");
         self.timers.remove(&op);
         self.now = self.now.max(at);
         self.apply(Input::Fired { op })
@@ -142,7 +157,8 @@ impl Play {
 
     /// Sends an event, if a listener wants it.
     pub(crate) fn event(&mut self, id: &str, kind: &str, data: Value) -> bool {
-        let event = json!({"specversion": "1.0", "id": id, "source": "https://test", "type": kind, "data": data});
+        let event =
+            json!({"specversion": "1.0", "id": id, "source": "https://test", "type": kind, "data": data});
         let wanted = |filters: &Vec<Arc<EventFilter>>| {
             filters.is_empty() || filters.iter().any(|filter| filter.matches(&event) == Match::Yes)
         };
@@ -181,7 +197,11 @@ impl Play {
         assert_eq!(run, self.run, "replaying gives the same run");
         let mut golden = format!("{}\nstatus: {}\n", self.story, self.run.status().as_str());
         for task in tasks {
-            let _ = writeln!(golden, "{}", serde_json::to_string(&task).unwrap().replace(&START.to_string()[..8], "T"));
+            let _ = writeln!(
+                golden,
+                "{}",
+                serde_json::to_string(&task).expect("json").replace(&START.to_string()[..8], "T")
+            );
         }
         golden
     }

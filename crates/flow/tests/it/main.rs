@@ -1,0 +1,10 @@
+//! Tests of the crate as others see it.
+
+mod bytes;
+mod examples;
+mod histories;
+mod language;
+mod laws;
+mod speed;
+mod support;
+mod validation;
