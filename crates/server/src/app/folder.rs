@@ -111,7 +111,10 @@ pub async fn load(
 /// case a change was not told (network file systems, a folder that was not there yet).
 pub async fn keep(folder: PathBuf, app: Arc<App>, project: ProjectId, stop: CancellationToken) {
     let (changed, mut changes) = mpsc::channel(1);
-    let told = move |_: notify::Result<notify::Event>| drop(changed.try_send(()));
+    let told = move |_: notify::Result<notify::Event>| {
+        // A full queue has been told already.
+        let _ = changed.try_send(());
+    };
     let mut watcher = notify::recommended_watcher(told).ok();
     let mut said = String::new();
     let mut watched = false;
@@ -128,7 +131,7 @@ pub async fn keep(folder: PathBuf, app: Arc<App>, project: ProjectId, stop: Canc
         match load(&folder, &app.store, app.engine.registry(), &project, app.clock.now()).await {
             Ok(report) => report.tell(&mut said),
             Err(cause) => {
-                tracing::warn!(error = %cause, "the workflows folder could not be brought into the store")
+                tracing::warn!(error = %cause, "the workflows folder could not be brought into the store");
             }
         }
     }
@@ -172,15 +175,12 @@ fn read(folder: &Path) -> (Vec<File>, Report) {
                     definition.name().to_owned(),
                     definition.version().to_owned(),
                 );
-                match seen.get(&key) {
-                    Some(other) => report.refuse(
-                        &path,
-                        format!("{} has the same namespace, name and version", other.display()),
-                    ),
-                    None => {
-                        seen.insert(key, path);
-                        files.push(file);
-                    }
+                if let Some(other) = seen.get(&key) {
+                    let reason = format!("{} has the same namespace, name and version", other.display());
+                    report.refuse(&path, reason);
+                } else {
+                    seen.insert(key, path);
+                    files.push(file);
                 }
             }
             Err(reasons) => reasons.into_iter().for_each(|reason| report.refuse(&path, reason)),

@@ -120,6 +120,24 @@ pub fn read_batch(sent: &Sent, tenant: &Tenant) -> Result<Vec<Result<Arrival, Ve
     Ok(events.into_iter().map(one).collect())
 }
 
+/// Reads any bytes in every form ingest takes, and lets go of what comes out: the entry point of fuzzing and of
+/// the tests with arbitrary bytes. Nothing panics, and whatever is admitted has a valid name.
+pub fn read_any(bytes: &[u8]) {
+    let tenant = Tenant::trusted("fuzz.live".to_owned());
+    let mut headers = HeaderMap::new();
+    for kind in ["application/json", CLOUD_EVENT, CLOUD_EVENTS] {
+        let sent = Sent { bytes: bytes.to_vec().into(), kind: kind.to_owned(), headers: headers.clone() };
+        drop((read(&sent, &tenant, Doubt::Event), read(&sent, &tenant, Doubt::Signal), read_batch(&sent, &tenant)));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    for (name, value) in [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", &*text), ("ce-type", &*text)] {
+        if let Ok(value) = http::HeaderValue::from_str(value) {
+            headers.insert(http::HeaderName::from_static(name), value);
+        }
+    }
+    drop(read(&Sent { bytes: bytes.to_vec().into(), kind: "application/json".to_owned(), headers }, &tenant, Doubt::Signal));
+}
+
 fn check_count(count: usize, field: &str) -> Result<(), Problem> {
     match count {
         0 => Err(Problem::signal(vec![FieldIssue::new(field, "must not be empty")])),
@@ -330,6 +348,18 @@ mod tests {
         let arrival = cloud_event(good, &tenant).unwrap();
         assert_eq!(arrival.draft.attributes.0.get("subject"), Some(&"z".into()));
         assert!(arrival.origin.is_some());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            read_any(&bytes);
+        }
+
+        #[test]
+        fn what_almost_is_a_signal_is_read_without_a_panic(text in r#"\{"(name|title|events|payload|specversion|type|data)":("\PC{0,9}"|\[\{?|\{|null|1e9|true)[\]}]{0,3}\}?"#) {
+            read_any(text.as_bytes());
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use std::time::Duration;
 /// The phases a list can be cut down to.
 const PHASES: [&str; 7] = ["pending", "running", "waiting", "suspended", "cancelled", "faulted", "completed"];
 /// The longest a caller may wait for a run.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Starts a run by hand; with `wait`, answers when it has ended or the time is over.
 pub async fn start(

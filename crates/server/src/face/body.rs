@@ -234,6 +234,16 @@ mod tests {
         assert!(json(deep(1_000_000).as_bytes()).is_err());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_arriving_ends_in_408() {
+        let begun = futures::stream::iter([Ok::<_, std::io::Error>("{\"a\":")]);
+        let stuck = futures::StreamExt::chain(begun, futures::stream::pending());
+        let request = Request::put("/").header(CONTENT_TYPE, "application/json");
+        let request = request.body(Stream::from_stream(stuck)).unwrap();
+        let problem = receive::<Json<Value>>(request).await.unwrap_err();
+        assert_eq!(problem.code(), Code::RequestTimeout);
+    }
+
     #[test]
     fn content_types_are_read_without_their_parameters() {
         let mut headers = HeaderMap::new();

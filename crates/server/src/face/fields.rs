@@ -52,13 +52,11 @@ impl Fields {
 
     /// The same, and it has to be there.
     pub fn required_text(&mut self, name: &str, chars_max: usize) -> String {
-        match self.any(name) {
-            Some(value) => self.read_text(name, &value, chars_max).unwrap_or_default(),
-            None => {
-                self.refuse(name, "field is required");
-                String::new()
-            }
-        }
+        let Some(value) = self.any(name) else {
+            self.refuse(name, "field is required");
+            return String::new();
+        };
+        self.read_text(name, &value, chars_max).unwrap_or_default()
     }
 
     /// A text in a PATCH.
@@ -98,13 +96,11 @@ impl Fields {
 
     /// A JSON object.
     pub fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
-        match self.any(name)? {
-            Value::Object(object) => Some(object),
-            _ => {
-                self.refuse(name, "must be an object");
-                None
-            }
+        if let Value::Object(object) = self.any(name)? {
+            return Some(object);
         }
+        self.refuse(name, "must be an object");
+        None
     }
 
     /// Notes a mistake.

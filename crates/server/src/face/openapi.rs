@@ -43,7 +43,7 @@ pub struct Deleted {
 /// The parameters every list takes.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents the parameters; `list` reads them")]
+#[expect(dead_code, clippy::struct_field_names, reason = "documents the parameters; `list` reads them")]
 pub struct Page {
     /// Page number, from 1.
     #[param(default = 1, minimum = 1)]

@@ -30,13 +30,11 @@ impl Params {
     /// A parameter that must be one of `words`; `all` is no filter.
     pub fn one_of<T: Clone>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
         let Some(given) = self.get(name).filter(|given| *given != "all") else { return Ok(None) };
-        match words.iter().find(|(word, _)| *word == given) {
-            Some((_, value)) => Ok(Some(value.clone())),
-            None => {
-                let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-                Err(Problem::field(name, format!("must be one of: {}", words.join(", "))))
-            }
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == given) {
+            return Ok(Some(value.clone()));
         }
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        Err(Problem::field(name, format!("must be one of: {}", words.join(", "))))
     }
 
     /// A parameter that is true or false.

@@ -25,8 +25,12 @@ const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-API-Key, X-Request
 const EXPOSED: &str = "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, ETag, Location, \
                        Retry-After, Idempotency-Replayed";
 
-/// The request's id.
+/// Headers added to an answer at most, so that the map grows once.
+const ADDED_MAX: usize = 8;
+
+/// The request's id. The first to be added.
 pub(crate) fn request_id(headers: &mut HeaderMap, id: &HeaderValue) {
+    headers.reserve(ADDED_MAX);
     headers.insert(X_REQUEST_ID, id.clone());
 }
 

@@ -20,19 +20,20 @@ struct Operation {
 }
 
 async fn document(app: &Arc<App>) -> Value {
-    let request = Request::get("/openapi.json").body(Body::empty()).unwrap();
-    let response = router(Arc::clone(app)).oneshot(request).await.unwrap();
-    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    serde_json::from_slice(&body).unwrap()
+    let request = Request::get("/openapi.json").body(Body::empty()).expect("a request");
+    let response = router(Arc::clone(app)).oneshot(request).await.expect("an answer");
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+    serde_json::from_slice(&body).expect("JSON")
 }
 
 fn operations(document: &Value) -> Vec<Operation> {
     let mut operations = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
+    for (path, item) in document["paths"].as_object().expect("paths") {
         for method in METHODS {
             let Some(body) = item.get(method) else { continue };
             let scopes = body["security"][0]["apiKey"].as_array();
-            let scopes = scopes.map(|all| all.iter().map(|one| one.as_str().unwrap().to_owned()).collect());
+            let scopes =
+                scopes.map(|all| all.iter().map(|one| one.as_str().expect("a word").to_owned()).collect());
             operations.push(Operation {
                 method: method.to_uppercase(),
                 path: path.clone(),
@@ -52,13 +53,13 @@ async fn ask(app: &Arc<App>, operation: &Operation, credential: Option<&str>) ->
     if let Some(credential) = credential {
         request = request.header("authorization", credential);
     }
-    let request = request.body(Body::empty()).unwrap();
-    let response = router(Arc::clone(app)).oneshot(request).await.unwrap();
+    let request = request.body(Body::empty()).expect("a request");
+    let response = router(Arc::clone(app)).oneshot(request).await.expect("an answer");
     let status = response.status().as_u16();
     if status < 400 {
         return (status, String::new());
     }
-    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body");
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 
@@ -95,7 +96,8 @@ async fn every_documented_scope_is_the_one_that_is_asked_for() {
         let (status, body) = ask(&server.app, &operation, Some(&bearer)).await;
         match scopes.first() {
             Some(scope) => {
-                assert!(status == 403 && body.contains(&format!("\"{scope}\"")), "{name}: {status} {body}")
+                let names_it = body.contains(&format!("\"{scope}\""));
+                assert!(status == 403 && names_it, "{name}: {status} {body}");
             }
             None => assert_ne!(status, 403, "{name} needs no scope"),
         }

@@ -1,7 +1,14 @@
 //! Every answer: envelope, request id, rate-limit headers, CORS, problem+json.
 
 use crate::support::{OPERATOR, alone, ask, code, fresh};
+use axum::Router;
+use axum::body::Body;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use http::Method;
+use openevent_server::face::gate::gate;
+use std::sync::Arc;
+use tower::ServiceExt;
 
 #[tokio::test]
 async fn every_failure_on_every_path_is_in_the_envelope() {
@@ -148,4 +155,25 @@ async fn a_database_that_is_away_is_503_and_says_nothing_of_its_insides() {
     assert_eq!((reply.status, code(&reply).as_str()), (503, "SERVICE_UNAVAILABLE"));
     assert!(reply.header("retry-after").is_some() && !reply.text().contains("fault"), "{}", reply.text());
     assert_eq!(ask(&app, "/api/v1/event-types").await.status, 200, "it recovers by itself");
+}
+
+async fn fall() {
+    panic!("a secret")
+}
+
+#[tokio::test]
+async fn a_panic_is_500_and_its_words_stay_inside() {
+    let (_place, app) = alone().await;
+    let router = Router::new()
+        .route("/api/v1/fall", get(fall))
+        .layer(from_fn_with_state(Arc::clone(&app), gate))
+        .with_state(app);
+    let request =
+        http::Request::get("/api/v1/fall").header(OPERATOR.0, OPERATOR.1).body(Body::empty()).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 500);
+    assert!(response.headers().contains_key("x-request-id"));
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let text = String::from_utf8_lossy(&body);
+    assert!(text.contains("INTERNAL_ERROR") && !text.contains("secret"), "{text}");
 }

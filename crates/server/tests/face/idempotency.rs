@@ -57,14 +57,14 @@ async fn send(app: &Arc<App>, key: &str, body: &Value) -> Answer {
         .header("content-type", "application/json")
         .header("idempotency-key", key)
         .body(Body::from(body.to_string()))
-        .unwrap();
-    let (parts, body) = notes(app).oneshot(request).await.unwrap().into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        .expect("a request");
+    let (parts, body) = notes(app).oneshot(request).await.expect("an answer").into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 async fn effects(app: &App) -> usize {
-    app.store.event_types(&app.keyring.operator().tenant, 1000).await.unwrap().len()
+    app.store.event_types(&app.keyring.operator().tenant, 1000).await.expect("the rows").len()
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 mod bodies;
 mod credentials;
 mod documents;
+mod drain;
 mod envelope;
 mod event_types;
 mod idempotency;

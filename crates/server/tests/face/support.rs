@@ -140,9 +140,14 @@ impl Server {
         Self { app, clock, client: HttpClient::new(), base, stop, serving }
     }
 
-    /// Stops as SIGTERM would.
-    pub(crate) async fn end(self) {
+    /// Asks to stop, as SIGTERM would.
+    pub(crate) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Stops, and waits until everything is finished.
+    pub(crate) async fn end(self) {
+        self.stop();
         drop(self.client);
         self.serving.await.expect("no panic").expect("no error");
     }
