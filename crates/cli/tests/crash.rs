@@ -164,7 +164,7 @@ async fn clients(known: &Arc<Known>, address: &watch::Sender<String>) -> tokio::
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_thirty_times_under_load_loses_nothing() {
     let receiver = Receiver::start().await;
-    receiver.answer_with(|_, _| Answer::json(200, &serde_json::json!({"ok": true})));
+    receiver.answer_with(|_, _| Answer::json(&serde_json::json!({"ok": true})));
     let place = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(place.path().join("workflows")).expect("a folder");
     std::fs::write(place.path().join("workflows/order.yaml"), workflow(&receiver)).expect("a file");
@@ -194,7 +194,7 @@ async fn a_server_killed_thirty_times_under_load_loses_nothing() {
 async fn a_database_killed_thirty_times_under_load_loses_nothing() {
     let mut cluster = PostgresCluster::start().await;
     let receiver = Receiver::start().await;
-    receiver.answer_with(|_, _| Answer::json(200, &serde_json::json!({"ok": true})));
+    receiver.answer_with(|_, _| Answer::json(&serde_json::json!({"ok": true})));
     let place = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(place.path().join("workflows")).expect("a folder");
     std::fs::write(place.path().join("workflows/order.yaml"), workflow(&receiver)).expect("a file");

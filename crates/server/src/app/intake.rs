@@ -127,15 +127,25 @@ pub fn read_any(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for kind in ["application/json", CLOUD_EVENT, CLOUD_EVENTS] {
         let sent = Sent { bytes: bytes.to_vec().into(), kind: kind.to_owned(), headers: headers.clone() };
-        drop((read(&sent, &tenant, Doubt::Event), read(&sent, &tenant, Doubt::Signal), read_batch(&sent, &tenant)));
+        drop((
+            read(&sent, &tenant, Doubt::Event),
+            read(&sent, &tenant, Doubt::Signal),
+            read_batch(&sent, &tenant),
+        ));
     }
     let text = String::from_utf8_lossy(bytes);
-    for (name, value) in [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", &*text), ("ce-type", &*text)] {
+    for (name, value) in
+        [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", &*text), ("ce-type", &*text)]
+    {
         if let Ok(value) = http::HeaderValue::from_str(value) {
             headers.insert(http::HeaderName::from_static(name), value);
         }
     }
-    drop(read(&Sent { bytes: bytes.to_vec().into(), kind: "application/json".to_owned(), headers }, &tenant, Doubt::Signal));
+    drop(read(
+        &Sent { bytes: bytes.to_vec().into(), kind: "application/json".to_owned(), headers },
+        &tenant,
+        Doubt::Signal,
+    ));
 }
 
 fn check_count(count: usize, field: &str) -> Result<(), Problem> {
