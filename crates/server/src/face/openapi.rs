@@ -5,7 +5,7 @@
 //! Not here: the operations; `utoipa` reads them from the handlers.
 
 use super::list::ListMeta;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::{mapping, stamp};
 use crate::api::index::VERSION;
 use http::StatusCode;
@@ -301,6 +301,7 @@ fn failure() -> Value {
     json!({
         "type": "object",
         "required": ["success", "error"],
+        "x-codes": titles(),
         "properties": {
             "success": {"const": false},
             "error": {
@@ -320,7 +321,12 @@ fn failure() -> Value {
 }
 
 fn codes() -> Vec<&'static str> {
-    super::problem::Code::ALL.into_iter().map(super::problem::Code::word).collect()
+    Code::ALL.into_iter().map(Code::word).collect()
+}
+
+fn titles() -> Value {
+    let title = |code: Code| json!({"status": code.status().as_u16(), "title": code.title()});
+    Value::Object(Code::ALL.into_iter().map(|code| (code.word().to_owned(), title(code))).collect())
 }
 
 fn problem_details() -> Value {

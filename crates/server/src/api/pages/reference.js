@@ -31,6 +31,7 @@ function typeOf(schema) {
   if (found.const !== undefined) return JSON.stringify(found.const);
   if (types[0] === "array") return `${typeOf(found.items || {})}[]`;
   if (types.length) return types.join(" or ");
+  if (found.type) return "null";
   const options = found.oneOf || found.anyOf || found.allOf;
   if (options) return options.map(typeOf).filter((type) => type !== "null").join(" or ");
   return found.properties ? "object" : "any";
@@ -230,13 +231,11 @@ function operationCard(path, method, item, operation) {
 function errorTable() {
   const schema = resolve({ $ref: "#/components/schemas/Failure" });
   const codes = resolve(resolve(schema.properties && schema.properties.error).properties?.code).enum || [];
-  const statuses = new Map();
-  for (const [name, response] of Object.entries((api.components || {}).responses || {})) {
-    const body = jsonOf(response.content);
-    const code = body && body.media.example && body.media.example.error && body.media.example.error.code;
-    if (code) statuses.set(code, response.description || name);
-  }
-  const rows = codes.map((code) => el("tr", { id: code }, el("td", {}, code), el("td", {}, statuses.get(code) || "")));
+  const titles = schema["x-codes"] || {};
+  const rows = codes.map((code) => {
+    const { status, title } = titles[code] || {};
+    return el("tr", { id: code }, el("td", {}, code), el("td", { class: "kind" }, status || ""), el("td", {}, title || ""));
+  });
   return [el("h2", {}, "Error codes"), table(rows)];
 }
 
