@@ -55,7 +55,7 @@ fn http_request(run: &RunId, op: u64, http: &HttpCall, deadline: Duration) -> Re
         .parse()
         .map_err(|_| Fault::new(FaultKind::Configuration, format!("`{}` is no HTTP method", http.method)))?;
     let mut request = Request::new(method, http.uri.clone());
-    request.headers = http.headers.clone();
+    request.headers.clone_from(&http.headers);
     let has = |headers: &[(String, String)], name: &str| {
         headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
     };

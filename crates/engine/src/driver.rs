@@ -19,7 +19,7 @@ use openevent_domain::tenant::Tenant;
 use openevent_flow::{Call, Command, Fault, FaultKind, Input, Outcome, Status};
 use openevent_store::{NewSignal, Notice, Owner, Store};
 use serde_json::{Map, Value};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
@@ -54,6 +54,10 @@ pub(crate) struct Driver {
     timers: Timers,
     pub(crate) listeners: Listeners,
     watchers: HashMap<RunId, Vec<oneshot::Sender<()>>>,
+    /// Watched runs that were live when the memory was lost.
+    unsure: Vec<RunId>,
+    /// Runs that were read from the store and have ended, while notices of them may still wait.
+    ended_untold: HashSet<RunId>,
     dirty: Vec<u64>,
     dirty_since: Millis,
 }
@@ -89,6 +93,8 @@ impl Driver {
             timers: Timers::default(),
             listeners: Listeners::default(),
             watchers: HashMap::new(),
+            unsure: Vec::new(),
+            ended_untold: HashSet::new(),
             dirty: Vec::new(),
             dirty_since: 0,
         }
@@ -99,6 +105,9 @@ impl Driver {
         let stop = self.owner.stop.clone();
         while !stop.is_cancelled() {
             if !self.hold_lease().await {
+                // Another node drives: whoever asks here learns it, and what is told here is on disk.
+                self.drop_messages();
+                self.notices.drain().for_each(drop);
                 let pause = tokio::time::sleep(Duration::from_millis(TICK_MS as u64));
                 let _ = stop.run_until_cancelled(pause).await;
                 continue;
@@ -138,22 +147,25 @@ impl Driver {
         let due = self.timers.next().unwrap_or(marks).min(marks).min(now + TICK_MS);
         let pause = Duration::from_millis((due - now).max(0) as u64);
         tokio::select! {
-            () = self.owner.stop.cancelled() => Woken::ByTime,
-            Ok(notice) = self.notices.recv_async() => Woken::ByNotice(notice),
-            Ok(message) = self.inbox.recv_async() => Woken::ByMessage(message),
-            () = tokio::time::sleep(pause) => Woken::ByTime,
+            () = self.owner.stop.cancelled() => Woken::Time,
+            Ok(notice) = self.notices.recv_async() => Woken::Notice(notice),
+            Ok(message) = self.inbox.recv_async() => Woken::Message(message),
+            () = tokio::time::sleep(pause) => Woken::Time,
         }
     }
 
     async fn gather(&mut self, woken: Woken, batch: &mut Batch) -> Result<(), Lost> {
         match woken {
-            Woken::ByNotice(notice) => self.take_notice(notice, batch).await?,
-            Woken::ByMessage(message) => self.take_message(message, batch),
-            Woken::ByTime => {}
+            Woken::Notice(notice) => self.take_notice(notice, batch).await?,
+            Woken::Message(message) => self.take_message(message, batch),
+            Woken::Time => {}
         }
         let notices: Vec<Notice> = self.notices.try_iter().take(TURN_MAX).collect();
         for notice in notices {
             self.take_notice(notice, batch).await?;
+        }
+        if self.notices.is_empty() {
+            self.ended_untold.clear();
         }
         let messages: Vec<Message> = self.inbox.try_iter().take(TURN_MAX).collect();
         for message in messages {
@@ -169,7 +181,9 @@ impl Driver {
 
     async fn take_notice(&mut self, notice: Notice, batch: &mut Batch) -> Result<(), Lost> {
         for run in &notice.runs {
-            self.begin(Beginning::from(run.as_ref()), batch).await?;
+            if !self.ended_untold.contains(&run.id) {
+                self.begin(Beginning::from(run.as_ref()), batch).await?;
+            }
         }
         for signal in &notice.signals {
             self.offer_everywhere(signal, batch);
@@ -209,7 +223,9 @@ impl Driver {
             tracing::error!(run.id = %beginning.id, "a run's definition is missing or no longer read");
             return Ok(());
         };
-        let handle = self.adopt(Live::new(beginning.id.clone(), beginning.tenant, definition));
+        let mut live = Live::new(beginning.id.clone(), beginning.tenant, definition);
+        live.taken_up = beginning.taken_up;
+        let handle = self.adopt(live);
         metrics::counter!("openevent_runs_started_total").increment(1);
         let run_id = beginning.id.as_str().to_owned();
         let input = Arc::unwrap_or_clone(beginning.input);
@@ -278,7 +294,7 @@ impl Driver {
         let Some(live) = self.runs.get(&handle) else { return };
         match command {
             Command::Emit { op, event } => {
-                inputs.push_back(emit(&self.spine, &live.tenant, op, event, batch))
+                inputs.push_back(emit(&self.spine, &live.tenant, op, event, batch));
             }
             Command::Finish(outcome) => batch.end(handle, &live.id, outcome),
             other => batch.effects.push((handle, other)),
@@ -356,12 +372,28 @@ impl Driver {
         let Ended { handle, run, status, .. } = ended;
         if let Some(live) = self.runs.remove(handle) {
             self.listeners.remove(&live.tenant, *handle);
+            if live.taken_up {
+                self.ended_untold.insert(run.clone());
+            }
         }
         self.by_id.remove(run);
+        self.tell_watchers(run);
+        metrics::counter!("openevent_runs_finished_total", "status" => status.as_str()).increment(1);
+    }
+
+    fn tell_watchers(&mut self, run: &RunId) {
         for watcher in self.watchers.remove(run).unwrap_or_default() {
             let _ = watcher.send(());
         }
-        metrics::counter!("openevent_runs_finished_total", "status" => status.as_str()).increment(1);
+    }
+
+    /// A run that was live and is not any more has ended on disk: the answer to that commit was lost.
+    pub(crate) fn tell_watchers_of_the_ended(&mut self) {
+        for run in std::mem::take(&mut self.unsure) {
+            if !self.by_id.contains_key(&run) {
+                self.tell_watchers(&run);
+            }
+        }
     }
 
     pub(crate) fn perform(&mut self, handle: u64, command: Command) {
@@ -410,33 +442,55 @@ impl Driver {
             self.listeners.add(&live.tenant, name.as_deref(), handle);
         }
         let (store, outbox, tenant) = (Arc::clone(&self.store), self.outbox.clone(), live.tenant.clone());
-        self.owner.tasks.spawn(async move {
+        let look_back = async move {
             for name in names {
-                crate::restore::look_back(&store, &tenant, name.as_deref(), since, |events| {
+                let offer = |events| {
                     let outbox = outbox.clone();
                     async move { outbox.send_async(Message::Offer { handle, events }).await.is_ok() }
-                })
-                .await;
+                };
+                // What is offered twice is consumed once, so the whole look is repeated.
+                while crate::restore::look_back(&store, &tenant, name.as_deref(), since, offer).await.is_err()
+                {
+                    tokio::time::sleep(Duration::from_millis(PAUSE_MS_MAX)).await;
+                }
             }
-        });
+        };
+        self.owner.tasks.spawn(self.owner.stop.clone().run_until_cancelled_owned(look_back));
     }
 
     fn forget_everything(&mut self) {
+        self.unsure.extend(self.watchers.keys().filter(|run| self.by_id.contains_key(run)).cloned());
         self.runs.clear();
         self.by_id.clear();
         self.timers.clear();
         self.listeners.clear();
         self.dirty.clear();
-        // Answers to what was forgotten find no run: handles are not used twice.
-        self.inbox.drain().for_each(drop);
+        self.drop_messages();
+    }
+
+    /// Drops what was meant for the memory there was. Who watches a run goes on watching.
+    fn drop_messages(&mut self) {
+        for message in self.inbox.drain() {
+            if let Message::Watch { run, ended } = message {
+                self.watchers.entry(run).or_default().push(ended);
+            }
+        }
+        self.forget_idle_watchers();
+    }
+
+    fn forget_idle_watchers(&mut self) {
+        self.watchers.retain(|_, watchers| {
+            watchers.retain(|watcher| !watcher.is_closed());
+            !watchers.is_empty()
+        });
     }
 }
 
 /// What ended a wait.
 enum Woken {
-    ByNotice(Notice),
-    ByMessage(Message),
-    ByTime,
+    Notice(Notice),
+    Message(Message),
+    Time,
 }
 
 /// Puts an emitted event on the spine; the answer is the event as sent, or why it was not.
@@ -508,10 +562,7 @@ impl Driver {
 
     /// How many runs are live, for the gauges; those who no longer wait for a run are forgotten.
     pub(crate) fn report(&mut self) {
-        self.watchers.retain(|_, watchers| {
-            watchers.retain(|watcher| !watcher.is_closed());
-            !watchers.is_empty()
-        });
+        self.forget_idle_watchers();
         let waiting = self.runs.values().filter(|live| live.run.status() == Status::Waiting).count();
         metrics::gauge!("openevent_engine_runs_live").set(self.runs.len() as f64);
         metrics::gauge!("openevent_engine_runs_waiting").set(waiting as f64);

@@ -53,7 +53,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lookback_ms: 60_000, call_deadline: Duration::from_secs(60), calls_max: 1_024 }
+        Self { lookback_ms: 60_000, call_deadline: Duration::from_mins(1), calls_max: 1_024 }
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Live {
     pub(crate) seq: i64,
     /// The phase on disk.
     pub(crate) marked: Status,
+    /// Whether it was read from the store rather than told of: its notice may still come.
+    pub(crate) taken_up: bool,
     /// Calls under way, by operation.
     pub(crate) calls: Vec<(u64, AbortHandle)>,
 }
@@ -34,6 +36,7 @@ pub(crate) struct Beginning {
     pub(crate) input: Arc<serde_json::Value>,
     pub(crate) by_events: bool,
     pub(crate) started_at: i64,
+    pub(crate) taken_up: bool,
 }
 
 impl From<&NewRun> for Beginning {
@@ -45,6 +48,7 @@ impl From<&NewRun> for Beginning {
             input: Arc::clone(&run.input),
             by_events: run.by_events,
             started_at: run.started_at,
+            taken_up: false,
         }
     }
 }
@@ -58,13 +62,23 @@ impl From<RunRecord> for Beginning {
             input: Arc::new(run.input),
             by_events: run.by_events,
             started_at: run.started_at,
+            taken_up: true,
         }
     }
 }
 
 impl Live {
     pub(crate) fn new(id: RunId, tenant: Tenant, definition: Arc<Definition>) -> Self {
-        Self { id, tenant, definition, run: Run::new(), seq: 0, marked: Status::Pending, calls: Vec::new() }
+        Self {
+            id,
+            tenant,
+            definition,
+            run: Run::new(),
+            seq: 0,
+            marked: Status::Pending,
+            taken_up: false,
+            calls: Vec::new(),
+        }
     }
 
     /// Stops a call whose answer nobody wants any more.

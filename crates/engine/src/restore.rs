@@ -55,13 +55,13 @@ impl Driver {
             if due {
                 self.lease_renewed_at = now;
             }
-            return !missed || self.take_up_pending().await.is_ok();
+            return !missed || self.take_up_pending().await.is_ok() && self.hear_other_nodes(now).await;
         }
         if due {
             let held = self.hold_lease().await || now - self.lease_renewed_at < LEASE_MS - RENEW_MS;
             return held && self.take_up_pending().await.is_ok() && self.hear_other_nodes(now).await;
         }
-        !missed || self.take_up_pending().await.is_ok()
+        !missed || self.take_up_pending().await.is_ok() && self.hear_other_nodes(now).await
     }
 
     pub(crate) async fn give_lease_back(&self) {
@@ -72,16 +72,18 @@ impl Driver {
         }
     }
 
-    /// Signals other nodes took in: offered again from a little before the last look; runs know what they had.
+    /// Signals other nodes took in, or whose notice did not fit into the queue: offered again from a little before the last look; runs know what they had.
     async fn hear_other_nodes(&mut self, now: Millis) -> bool {
         for (tenant, name) in self.listeners.wanted() {
             let mut found = Vec::new();
             let since = now - 2 * LEASE_MS;
-            look_back(&self.store, &tenant, name.as_deref(), since, |events| {
+            let looked = look_back(&self.store, &tenant, name.as_deref(), since, |events| {
                 found.extend(events);
                 std::future::ready(true)
-            })
-            .await;
+            });
+            if looked.await.is_err() {
+                return false;
+            }
             let mut batch = Batch::new(now);
             for event in found {
                 let name = event["type"].as_str().unwrap_or_default().to_owned();
@@ -108,6 +110,7 @@ impl Driver {
             after = Some(last.id.clone());
             self.restore_page(page, journals).await?;
         }
+        self.tell_watchers_of_the_ended();
         let took_ms = self.clock.now() - began;
         metrics::gauge!("openevent_engine_restore_ms").set(took_ms as f64);
         self.report();
@@ -145,6 +148,7 @@ impl Driver {
         };
         let mut live = Live::new(record.id.clone(), record.tenant, definition);
         live.marked = status(&record.status);
+        live.taken_up = true;
         let run_id = record.id.as_str().to_owned();
         let started = Input::Started { input: record.input, run_id, by_events: record.by_events };
         let mut last = live.run.apply(&live.definition, record.started_at, started).commands;
@@ -201,13 +205,15 @@ fn status(word: &str) -> Status {
 }
 
 /// Reads a tenant's signals since a time, oldest first, and hands them over in pages until told to stop.
+/// `Err`: the store could not be read to the end.
 pub(crate) async fn look_back<F>(
     store: &Store,
     tenant: &Tenant,
     name: Option<&str>,
     since: Millis,
     mut hand_over: impl FnMut(Vec<Value>) -> F,
-) where
+) -> Result<(), Lost>
+where
     F: Future<Output = bool>,
 {
     let filter = Filter { name: name.map(str::to_owned), from: Some(since), ..Filter::default() };
@@ -217,14 +223,14 @@ pub(crate) async fn look_back<F>(
             Ok(page) => page,
             Err(cause) => {
                 tracing::warn!(error = %cause, "a look back at earlier signals failed");
-                return;
+                return Err(Lost);
             }
         };
-        let Some(last) = page.last() else { return };
+        let Some(last) = page.last() else { return Ok(()) };
         place = Place::After(last.received_at, last.seq);
         let full = page.len() as i64 == PAGE_SIGNALS;
         if !hand_over(page.into_iter().map(event).collect()).await || !full {
-            return;
+            return Ok(());
         }
     }
 }

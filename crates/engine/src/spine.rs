@@ -86,7 +86,7 @@ impl Spine {
             let event = cloud_event(id.as_str(), name.as_str(), payload, &attributes, now);
             let input = Arc::new(Value::Array(vec![event]));
             for workflow in &listeners {
-                let trigger = self.consult(workflow, &input)?;
+                let trigger = Self::consult(workflow, &input)?;
                 if trigger.matched {
                     runs.push(Arc::new(self.start(&tenant, workflow, &id, &input, now)));
                 }
@@ -122,7 +122,7 @@ impl Spine {
         })
     }
 
-    fn consult(&self, workflow: &Workflow, input: &Arc<Value>) -> Result<TriggerRecord, Refusal> {
+    fn consult(workflow: &Workflow, input: &Arc<Value>) -> Result<TriggerRecord, Refusal> {
         let events = input.as_array().map(Vec::as_slice).unwrap_or_default();
         let filters = workflow.definition.trigger().map(openevent_flow::Trigger::filters).unwrap_or_default();
         let mut reason = None;

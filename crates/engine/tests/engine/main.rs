@@ -1,0 +1,13 @@
+//! The engine from the outside: signals go in through the spine, a receiver sees what runs call, the store
+//! says how they ended. On SQLite and on PostgreSQL.
+//!
+//! Invariant: a test waits for what happens, never for time to pass.
+//! Not here: the language (`flow`), HTTP (`server`).
+
+mod calls;
+mod events;
+mod faults;
+mod nodes;
+mod restart;
+mod starting;
+mod support;
