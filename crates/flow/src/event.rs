@@ -65,6 +65,18 @@ impl EventFilter {
 
     /// Whether the filter wants a CloudEvent, given as a JSON object.
     pub fn matches(&self, event: &Value) -> Match {
+        // most filters compare literal text only; for those the event need not be converted
+        for (name, wanted) in
+            self.spec.with.iter().filter_map(|(name, pattern)| Some((name, pattern.literal_text()?)))
+        {
+            if event.get(name).and_then(Value::as_str) != Some(wanted) {
+                return Match::No(format!("{name} is not {}", Value::from(wanted)));
+            }
+        }
+        let is_literal = |(_, pattern): &(String, Pattern)| pattern.literal_text().is_some();
+        if self.spec.correlate.is_empty() && self.spec.with.iter().all(is_literal) {
+            return Match::Yes;
+        }
         match Val::from_json(event) {
             Ok(event) => self.matches_val(&event),
             Err(cut) => Match::No(cut.reason().to_owned()),
@@ -143,6 +155,10 @@ impl Pattern {
         }
         let anchored = regex::RegexBuilder::new(&format!("^(?:{text})$")).size_limit(1 << 20).build();
         anchored.map_or(Self::Literal(literal.clone()), |regex| Self::Regex(literal, regex))
+    }
+
+    fn literal_text(&self) -> Option<&str> {
+        if let Self::Literal(val) = self { val.as_str() } else { None }
     }
 
     fn test(&self, attribute: &Val, scope: &dyn Scope) -> Result<(), String> {

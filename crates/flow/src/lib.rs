@@ -3,7 +3,32 @@
 //! [`Definition::parse`] turns YAML or JSON into something that can run. A [`Run`] takes in [`Input`]s, each with the
 //! time it happened, and answers with [`Command`]s; whoever drives it journals the inputs, performs the commands
 //! and hands the answers back. The same inputs always give the same state, so a run is restored by folding its
-//! journal or from a snapshot (serialize the [`Run`]).
+//! journal, or from a snapshot (serialize the [`Run`]).
+//!
+//! ```
+//! use openevent_flow::{Command, Definition, Input, Outcome, Run};
+//! use serde_json::json;
+//!
+//! let source = r#"
+//! document: { dsl: "1.0.3", namespace: demo, name: greet, version: "0.1.0" }
+//! do:
+//!   - nap: { wait: PT10S }
+//!   - greet: { set: { text: "Hello ${ .name }!" } }
+//! "#;
+//! let definition = Definition::parse(source).expect("a valid definition").definition;
+//!
+//! let mut run = Run::new();
+//! let start = Input::Started { input: json!({"name": "Ada"}), run_id: "run-1".to_owned(), by_events: false };
+//! let step = run.apply(&definition, 0, start);
+//! assert_eq!(step.commands, [Command::Timer { op: 1, at: 10_000 }]);
+//!
+//! let step = run.apply(&definition, 10_000, Input::Fired { op: 1 });
+//! assert_eq!(step.commands, [Command::Finish(Outcome::Completed(json!({"text": "Hello Ada!"})))]);
+//! ```
+//!
+//! What a driver owes a run: journal the accepted inputs before performing their commands; answer each `Call` and
+//! `Emit` once (more often is ignored), fire timers at their time or later, and hand over signals that match a
+//! `Listen`. After a restart, [`Run::outstanding`] says what is still to be done.
 //!
 //! Invariant: nothing here reads a clock, draws a random number or does I/O. Not here: drivers, storage, HTTP.
 

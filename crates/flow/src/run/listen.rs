@@ -281,7 +281,7 @@ fn taken(kind: &ListenTask, listening: &Listening, event: &Val) -> (Taken, Optio
     if kind.strategy.filters.is_empty() {
         return (Taken::Event, None);
     }
-    let open = |position: &usize| kind.mode() != Mode::All || !listening.met[*position];
+    let open = |position: &usize| kind.mode() != Mode::All || listening.met.get(*position) != Some(&true);
     let filters = kind.strategy.filters.iter().enumerate();
     let position = filters
         .filter(|(position, spec)| open(position) && matches(spec))

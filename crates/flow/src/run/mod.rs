@@ -69,7 +69,7 @@ impl Run {
         input: Input,
         tracer: Option<&'a mut dyn Tracer>,
     ) -> Step {
-        if self.is_finished() {
+        if self.is_finished() || !self.fits(def) {
             return Step::default();
         }
         let Some(body) = self.body.take() else { return self.begin(def, now, input, tracer) };
@@ -100,6 +100,12 @@ impl Run {
         }
     }
 
+    /// Whether the definition has every task this run is in; another one could not be what it began with.
+    fn fits(&self, def: &Definition) -> bool {
+        let tasks = def.model.tasks.len();
+        self.body.as_ref().is_none_or(|body| body.frames.values().all(|frame| (frame.task as usize) < tasks))
+    }
+
     fn settle(&mut self, machine: Machine<'_>, accepted: bool) -> Step {
         let (body, commands) = machine.into_parts();
         self.status = match commands.last() {
@@ -116,7 +122,7 @@ impl Run {
 
     /// The commands outstanding now, for a driver that has just restored this run.
     pub fn outstanding(&self, def: &Definition) -> Vec<Command> {
-        let Some(body) = &self.body else { return Vec::new() };
+        let Some(body) = self.body.as_ref().filter(|_| self.fits(def)) else { return Vec::new() };
         let answered = |op: &u64| {
             let held = body.held.as_deref().unwrap_or_default();
             held.iter().any(|input| inputs::op_of(input) == Some(*op))
