@@ -9,6 +9,7 @@ mod json;
 mod library;
 mod natives;
 mod ops;
+mod path;
 pub(crate) mod val;
 
 use jaq_core::load::{Arena, File, Loader, lex, parse};
@@ -31,9 +32,13 @@ const RECURSION_STACK: usize = 32 * 1024 * 1024;
 
 /// A compiled expression.
 pub(crate) struct Expr {
-    filter: Filter<Data>,
     vars: Vec<String>,
-    recursive: bool,
+    code: Code,
+}
+
+enum Code {
+    Path(path::Path),
+    Program { filter: Box<Filter<Data>>, recursive: bool },
 }
 
 impl std::fmt::Debug for Expr {
@@ -50,6 +55,12 @@ pub(crate) struct Failure(pub(crate) String);
 pub(crate) trait Scope {
     /// The value of `$name`.
     fn var(&self, name: &str) -> Val;
+
+    /// `$name.key`, where that is cheaper than making all of `$name`.
+    fn member(&self, name: &str, key: &str) -> Option<Val> {
+        let _ = (name, key);
+        None
+    }
 }
 
 impl Expr {
@@ -80,34 +91,42 @@ impl Expr {
 
     /// Evaluates under a budget that is already running. No output is null, several are an array.
     pub(crate) fn eval_within(&self, input: Val, scope: &dyn Scope) -> Result<Val, Failure> {
+        let (filter, recursive) = match &self.code {
+            Code::Path(path) => return path.eval(input, scope).map_err(|error| failure(&error)),
+            Code::Program { filter, recursive } => (filter, *recursive),
+        };
         let vars: Vec<Val> = self.vars.iter().map(|name| scope.var(name)).collect();
-        if self.recursive {
-            stacker::maybe_grow(RECURSION_STACK, RECURSION_STACK + 64 * 1024, || self.run(input, vars))
+        if recursive {
+            stacker::maybe_grow(RECURSION_STACK, RECURSION_STACK + 64 * 1024, || run(filter, input, vars))
         } else {
-            self.run(input, vars)
+            run(filter, input, vars)
         }
     }
+}
 
-    fn run(&self, input: Val, vars: Vec<Val>) -> Result<Val, Failure> {
-        fuel::mark_stack();
-        let context = Ctx::<Data>::new(&self.filter.lut, Vars::new(vars));
-        let mut outputs = self.filter.id.run((context, input)).map(|output| {
-            output.map_err(|exception| match exception.get_err() {
-                Ok(error) => Failure(shortened(&error.to_string())),
-                Err(_) => Failure("the expression was halted".to_owned()),
-            })
-        });
-        let first = outputs.next().transpose()?.unwrap_or_default();
-        let Some(second) = outputs.next().transpose()? else { return Ok(first) };
-        let mut all = vec![first, second];
-        for output in outputs {
-            if !fuel::charge(1) {
-                break;
-            }
-            all.push(output?);
+fn run(filter: &Filter<Data>, input: Val, vars: Vec<Val>) -> Result<Val, Failure> {
+    fuel::mark_stack();
+    let context = Ctx::<Data>::new(&filter.lut, Vars::new(vars));
+    let mut outputs = filter.id.run((context, input)).map(|output| {
+        output.map_err(|exception| match exception.get_err() {
+            Ok(error) => failure(&error),
+            Err(_) => Failure("the expression was halted".to_owned()),
+        })
+    });
+    let first = outputs.next().transpose()?.unwrap_or_default();
+    let Some(second) = outputs.next().transpose()? else { return Ok(first) };
+    let mut all = vec![first, second];
+    for output in outputs {
+        if !fuel::charge(1) {
+            break;
         }
-        Ok(Val::arr(all))
+        all.push(output?);
     }
+    Ok(Val::arr(all))
+}
+
+fn failure(error: &ops::Error) -> Failure {
+    Failure(shortened(&error.to_string()))
 }
 
 /// Runs `work` under a fresh budget; a cut-off becomes its failure.
@@ -149,6 +168,11 @@ fn compile(source: &str, known: &dyn Fn(&str) -> bool) -> Result<Expr, String> {
     if names.depth > TERM_DEPTH_MAX {
         return Err("the expression is nested too deeply".to_owned());
     }
+    if let Some(path) = path::Path::of(&program)
+        && path.variable.as_deref().is_none_or(known)
+    {
+        return Ok(Expr { vars: path.variable.iter().cloned().collect(), code: Code::Path(path) });
+    }
     let vars: Vec<&str> = names.vars.iter().copied().filter(|name| known(&name[1..])).collect();
     let mut defs = library::reachable(&program);
     let mut inner = library::Names::default();
@@ -163,7 +187,8 @@ fn compile(source: &str, known: &dyn Fn(&str) -> bool) -> Result<Expr, String> {
         body: library::Stepper::default().term(program),
     });
     let filter = link(defs, &vars, needed(&called))?;
-    Ok(Expr { filter, vars: vars.iter().map(|name| name[1..].to_owned()).collect(), recursive })
+    let vars = vars.iter().map(|name| name[1..].to_owned()).collect();
+    Ok(Expr { vars, code: Code::Program { filter: Box::new(filter), recursive } })
 }
 
 /// Rust functions a program calls, and those its steps need.

@@ -108,6 +108,31 @@ fn expressions_give_what_jq_gives() {
 }
 
 #[test]
+fn plain_paths_give_what_the_interpreter_gives() {
+    let input = json!({"a": {"b": [1, {"c": null}]}, "s": "text", "n": 5});
+    for source in [
+        ".",
+        ".a",
+        ".a.b",
+        ".a.b[0]",
+        ".a.b[1].c.d",
+        ".a.b[-1]",
+        ".a.b[9]",
+        ".\"a\".b",
+        ".s.x",
+        ".n[0]",
+        ".s[0]",
+        ".a[0]",
+        ".[\"a\"]",
+        ".gone.x",
+    ] {
+        let expr = Expr::compile(source, &|_| false);
+        assert!(expr.is_ok_and(|expr| matches!(expr.code, Code::Path(_))), "{source}");
+        assert_eq!(eval(source, &input), eval(&format!("{source} | ."), &input), "{source}");
+    }
+}
+
+#[test]
 fn large_integers_pass_through_unchanged() {
     let big = json!({"a": u64::MAX, "b": i64::MIN, "c": 3.0});
 

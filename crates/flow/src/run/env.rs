@@ -54,6 +54,27 @@ impl<'e> Env<'e> {
         ])
     }
 
+    fn task_member(&self, key: &str) -> Option<Val> {
+        let frame = self.frame?;
+        let task = &self.def.model.tasks[frame.task as usize];
+        match key {
+            "name" => Some(Val::Str(task.name.clone())),
+            "reference" => Some(Val::Str(task.reference.clone())),
+            "definition" => Some(task.definition.clone()),
+            "input" => Some(frame.raw.clone()),
+            _ => None,
+        }
+    }
+
+    fn workflow_member(&self, key: &str) -> Option<Val> {
+        match key {
+            "id" => Some(Val::str(self.body.run_id.as_str())),
+            "definition" => Some(self.def.model.definition.clone()),
+            "input" => Some(self.body.input.clone()),
+            _ => None,
+        }
+    }
+
     /// The innermost construct that introduces `name`.
     fn local(&self, name: &str) -> Option<Val> {
         if let Some((extra, val)) = self.extra
@@ -106,6 +127,14 @@ impl Scope for Env<'_> {
             ]),
             "secrets" => Val::record([]),
             local => self.local(local).unwrap_or_default(),
+        }
+    }
+
+    fn member(&self, name: &str, key: &str) -> Option<Val> {
+        match name {
+            "workflow" => self.workflow_member(key),
+            "task" => self.task_member(key),
+            _ => None,
         }
     }
 }
