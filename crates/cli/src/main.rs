@@ -24,6 +24,10 @@ use clap::Parser as _;
 use std::io;
 use std::process::ExitCode;
 
+/// Memory made by one thread is freed by another with every signal, which the C library's allocator does slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let environment = Environment::of_process();
     let cli = match Cli::try_parse() {

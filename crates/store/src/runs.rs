@@ -259,11 +259,24 @@ fn pending(after: Option<&RunId>, limit: i64) -> Select {
 }
 
 fn filtered(select: Select, filter: &Filter) -> Select {
+    let select = match filter.status.as_deref() {
+        Some(status) => phase(select, status),
+        None => select,
+    };
     select
-        .and_maybe("status =", filter.status.as_deref())
         .and_maybe("namespace =", filter.namespace.as_deref())
         .and_maybe("name =", filter.name.as_deref())
         .and_maybe("event_id =", filter.event_id.as_ref().map(SignalId::as_str))
+}
+
+/// A filter by phase, with the words of the partial index that serves it.
+fn phase(select: Select, status: &str) -> Select {
+    let index = match status {
+        "completed" => "",
+        "faulted" | "cancelled" => "AND status IN ('faulted', 'cancelled')",
+        _ => "AND ended_at IS NULL",
+    };
+    select.then(index).and("status =", status)
 }
 
 fn list(tenant: &Tenant, filter: &Filter, place: &Place, limit: i64) -> Select {

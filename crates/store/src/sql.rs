@@ -111,12 +111,8 @@ impl Bulk {
                 )
             }
             (Action::Update { set, key, guard }, Dialect::Sqlite) => {
-                let given =
-                    self.columns.iter().enumerate().map(|(n, (name, _))| format!("${} AS {name}", n + 1));
-                let given = given.collect::<Vec<_>>().join(", ");
-                format!(
-                    "UPDATE {table} SET {set} FROM (SELECT {given}) AS given WHERE {table}.{key} = given.{key} {guard}"
-                )
+                // One row at a time needs no joined table, which SQLite would build and drop for each.
+                self.numbered(&format!("UPDATE {table} SET {set} WHERE {table}.{key} = given.{key} {guard}"))
             }
             (Action::Update { set, key, guard }, Dialect::Postgres) => {
                 format!(
@@ -124,6 +120,17 @@ impl Bulk {
                 )
             }
         }
+    }
+
+    /// The text with each `given.column` as the number of its value; longer names first, so that none is
+    /// taken for the beginning of another.
+    fn numbered(&self, text: &str) -> String {
+        let mut columns: Vec<(usize, &str)> =
+            self.columns.iter().enumerate().map(|(n, (name, _))| (n + 1, *name)).collect();
+        columns.sort_by_key(|(_, name)| std::cmp::Reverse(name.len()));
+        columns
+            .iter()
+            .fold(text.to_owned(), |text, (n, name)| text.replace(&format!("given.{name}"), &format!("?{n}")))
     }
 
     fn holder(&self, n: usize, dialect: Dialect) -> String {

@@ -189,7 +189,7 @@ fn value(value: ValueRef<'_>) -> Result<Value, Error> {
 fn bind(statement: &mut CachedStatement<'_>, args: &[Value]) -> Result<(), Error> {
     debug_assert_eq!(statement.parameter_count(), args.len());
     for (n, arg) in args.iter().enumerate() {
-        debug_assert_eq!(statement.parameter_name(n + 1), Some(format!("${}", n + 1).as_str()));
+        debug_assert!(statement.parameter_name(n + 1).is_some_and(|name| name[1..] == (n + 1).to_string()));
         let bound = match arg {
             Value::Null => statement.raw_bind_parameter(n + 1, rusqlite::types::Null),
             Value::Int(int) => statement.raw_bind_parameter(n + 1, int),

@@ -19,7 +19,8 @@ use openevent_engine::{Admitted, Draft, Refusal};
 use openevent_store::idempotency::{Remembered, TABLE};
 use openevent_store::runs;
 use openevent_store::signals::{Filter, Order, Place, SignalRecord};
-use openevent_store::{Error, WriteSet};
+use openevent_store::{Error, NewRun, WriteSet};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// What every acknowledgement says.
@@ -208,29 +209,62 @@ fn warning(name: &SignalName) -> Option<Value> {
     })
 }
 
-fn started(admitted: &Admitted) -> Vec<Value> {
-    let one = |run: &std::sync::Arc<openevent_store::NewRun>| json!({"workflow": format!("{}/{}", run.namespace, run.name), "run_id": run.id});
-    admitted.runs.iter().map(one).collect()
+/// A run a signal started.
+#[derive(Serialize)]
+struct Started<'a> {
+    workflow: String,
+    run_id: &'a str,
+}
+
+/// The acknowledgement, as the Events API writes it.
+#[derive(Serialize)]
+struct Acknowledgement<'a> {
+    success: bool,
+    message: &'a str,
+    event_id: &'a str,
+    data: AcknowledgementData<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct AcknowledgementData<'a> {
+    event_id: &'a str,
+    id: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<Vec<Started<'a>>>,
+    /// A sender's event that was received before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+}
+
+fn started(admitted: &Admitted) -> Vec<Started<'_>> {
+    let path = |run: &NewRun| format!("{}/{}", run.namespace, run.name);
+    admitted.runs.iter().map(|run| Started { workflow: path(run), run_id: run.id.as_str() }).collect()
 }
 
 fn acknowledge(admitted: &Admitted, meta: Option<Value>) -> Reply {
     let event_id = admitted.signal.id.as_str();
-    let data = json!({"event_id": event_id, "id": event_id, "message": QUEUED, "runs": started(admitted)});
-    let mut whole = json!({"success": true, "message": QUEUED, "event_id": event_id, "data": data});
-    if let Some(meta) = meta {
-        whole["meta"] = meta;
-    }
-    Reply { location: Some(path_of(event_id)), ..Reply::whole(StatusCode::ACCEPTED, &whole) }
+    let data = AcknowledgementData {
+        event_id,
+        id: event_id,
+        message: QUEUED,
+        runs: Some(started(admitted)),
+        duplicate: false,
+    };
+    acknowledged(Acknowledgement { success: true, message: QUEUED, event_id, data, meta })
 }
 
 fn acknowledge_again(event_id: &str) -> Reply {
-    let data = json!({"event_id": event_id, "id": event_id, "message": QUEUED, "duplicate": true});
-    let whole = json!({"success": true, "message": QUEUED, "event_id": event_id, "data": data});
-    Reply {
-        location: Some(path_of(event_id)),
-        is_replayed: true,
-        ..Reply::whole(StatusCode::ACCEPTED, &whole)
-    }
+    let data = AcknowledgementData { event_id, id: event_id, message: QUEUED, runs: None, duplicate: true };
+    let again = Acknowledgement { success: true, message: QUEUED, event_id, data, meta: None };
+    Reply { is_replayed: true, ..acknowledged(again) }
+}
+
+fn acknowledged(acknowledgement: Acknowledgement<'_>) -> Reply {
+    let location = Some(path_of(acknowledgement.event_id));
+    Reply { location, ..Reply::whole(StatusCode::ACCEPTED, &acknowledgement) }
 }
 
 fn path_of(event_id: &str) -> String {
