@@ -106,9 +106,13 @@ async fn a_run_does_not_consume_the_signal_that_started_it_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_from_before_the_look_back_is_not_seen() {
     on_both(async |bed| {
-        bed.load(&[&workflow("late", "{ type: go }", &format!("do:\n- next:\n    {LISTEN}\n"))]).await;
+        let late = workflow("late", "{ type: go }", &format!("do:\n- next:\n    {LISTEN}\n"));
+        let note = workflow("note", "{ type: a }", "do:\n- note:\n    set: { noted: true }\n");
+        bed.load(&[&late, &note]).await;
         let node = bed.node().await;
-        node.send("a", json!({"n": 1})).await;
+        // The signal must have passed a running engine: one that starts hears of it late.
+        let passed = node.start_run("a", json!({"n": 1})).await;
+        bed.ended(&passed).await;
         bed.clock.advance(61_000);
 
         let run = node.start_run("go", json!({})).await;
