@@ -128,6 +128,28 @@ mod tests {
     }
 
     #[test]
+    fn schemas_that_refer_to_themselves_end() {
+        let circles = [
+            json!({"$ref": "#"}),
+            json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}),
+            json!({"allOf": [{"$ref": "#"}]}),
+            json!({"anyOf": [{"$ref": "#"}, {"type": "string"}]}),
+            json!({"not": {"$ref": "#"}}),
+            json!({"$dynamicRef": "#x", "$dynamicAnchor": "x"}),
+            json!({"$id": "https://example.com/a", "allOf": [{"$ref": "#/allOf/0"}]}),
+        ];
+        for circle in circles {
+            if let Ok(schema) = Schema::compile(&circle) {
+                let _ = schema.check(&json!({"a": [1]}));
+            }
+        }
+        let tree = Schema::compile(&json!({"type": "object", "additionalProperties": {"$ref": "#"}}));
+        assert!(tree.is_ok_and(
+            |tree| tree.check(&json!({"a": {"b": {}}})).is_ok() && tree.check(&json!({"a": 1})).is_err()
+        ));
+    }
+
+    #[test]
     fn wrong_schemas_are_refused() {
         assert!(Schema::compile(&json!({"type": "strin"})).is_err());
         assert!(Schema::compile(&json!({"minimum": "1"})).is_err());

@@ -188,9 +188,8 @@ fn error_value(fault: &Fault) -> Val {
 }
 
 fn holds(when: Option<&Expr>, except: Option<&Expr>, input: &Val, env: &Env<'_>) -> Result<bool, Fault> {
-    let test = |expr: &Expr| {
-        expr.eval(input.clone(), env).map(|val| val.truthy()).map_err(super::machine::expression)
-    };
+    let test =
+        |expr: &Expr| expr.eval(input.clone(), env).map(|val| val.truthy()).map_err(super::data::expression);
     let wanted = when.map_or(Ok(true), test)?;
     let excepted = except.map_or(Ok(false), test)?;
     Ok(wanted && !excepted)

@@ -6,7 +6,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::machine::{Machine, assemble, expression};
+use super::data::{assemble, expression};
+use super::machine::Machine;
 use super::state::{Frame, FrameId, Pending, Request, State};
 use crate::command::{Call, HttpCall, HttpOutput};
 use crate::definition::Definition;

@@ -4,8 +4,9 @@
 
 use serde_json::Value;
 
+use super::data::{check, evaluated_delay, expression, invalid};
 use super::env::Env;
-use super::machine::{Machine, check, evaluated_delay, expression, invalid};
+use super::machine::Machine;
 use super::state::{Pending, Purpose, State};
 use crate::jq::Val;
 use crate::model::Delay;

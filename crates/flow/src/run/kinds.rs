@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::{Machine, assemble, expression};
+use super::data::{assemble, expression};
+use super::machine::Machine;
 use super::state::{FrameId, Pending, Phase, Purpose, State, Trying};
 use crate::jq::Val;
 use crate::model::{Case, ErrorTemplate, ForTask, ForkTask, Kind, Task, TaskId, Then};

@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::machine::{Machine, assemble, expression};
+use super::data::{assemble, expression};
+use super::machine::Machine;
 use super::state::{Frame, FrameId, Listening, Pending, State};
 use crate::definition::Definition;
 use crate::event::{Bound, EventFilter, FilterSpec, Match, Mode, Strategy, Until};

@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::data::{check, evaluated_delay, expression};
 use super::env::Env;
 use super::state::{Body, Frame, FrameId, Pending, Purpose, State};
 use super::{JUMPS_PER_INPUT_MAX, TASKS_PER_INPUT_MAX};
-use crate::duration;
 use crate::history::{TaskStart, Tracer};
-use crate::jq::{self, Failure, Val};
+use crate::jq::Val;
 use crate::model::{Block, Data, Delay, Kind, Task, TaskId, Then};
-use crate::template::Template;
 use crate::{Command, Definition, Fault, FaultKind, Outcome, Status};
 
 /// Tasks inside tasks; functions that call themselves end here.
@@ -466,49 +465,4 @@ impl<'m> Machine<'m> {
             (Delay::Expr(_), None) => Ok(0),
         }
     }
-}
-
-pub(super) fn evaluated_delay(template: &Template, input: &Val, env: &Env<'_>) -> Result<i64, Fault> {
-    let val = template.eval(input, env).map_err(expression)?;
-    let ms = match val.as_str() {
-        Some(text) => duration::from_iso8601(text),
-        None => duration::from_parts(&val.to_json()),
-    };
-    ms.ok_or_else(|| Fault::new(FaultKind::Expression, format!("{} is not a duration", shorten(&val))))
-}
-
-pub(super) fn shorten(val: &Val) -> String {
-    let text = val.to_string();
-    match text.char_indices().nth(100) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-pub(super) fn expression(failure: Failure) -> Fault {
-    Fault::new(FaultKind::Expression, failure.0)
-}
-
-/// Builds a value under a budget, as it may become too large.
-pub(super) fn assemble(build: impl FnOnce() -> Val) -> Result<Val, Fault> {
-    jq::metered(|| Ok(build())).map_err(expression)
-}
-
-/// Applies a schema.
-pub(super) fn check(data: &Data, val: &Val, what: &str) -> Result<(), Fault> {
-    if let Some(reason) = &data.refused {
-        return Err(Fault::new(FaultKind::Configuration, reason.clone()));
-    }
-    let Some(schema) = &data.schema else { return Ok(()) };
-    schema.check(&val.to_json()).map_err(|errors| invalid(what, &errors))
-}
-
-/// The fault of data that does not fit.
-pub(super) fn invalid(what: &str, errors: &[crate::SchemaError]) -> Fault {
-    let words = errors.iter().take(5).map(|error| match error.path.as_str() {
-        "" => error.issue.clone(),
-        path => format!("{path}: {}", error.issue),
-    });
-    let detail = format!("the {what} does not fit its schema: {}", words.collect::<Vec<_>>().join("; "));
-    Fault::new(FaultKind::Validation, detail)
 }

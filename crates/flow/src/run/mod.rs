@@ -4,6 +4,7 @@
 //! commands on every driver. Not here: clocks, storage, sockets.
 
 mod catch;
+mod data;
 mod env;
 mod http;
 mod inputs;
