@@ -46,6 +46,22 @@ fn workflow(receiver: &Receiver) -> String {
     )
 }
 
+/// Who is called, and a folder with the workflow that calls.
+async fn scene() -> (Receiver, tempfile::TempDir) {
+    let receiver = Receiver::start().await;
+    receiver.answer_with(|_, _| Answer::json(&serde_json::json!({"ok": true})));
+    let place = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(place.path().join("workflows")).expect("a folder");
+    std::fs::write(place.path().join("workflows/order.yaml"), workflow(&receiver)).expect("a file");
+    (receiver, place)
+}
+
+fn command(place: &tempfile::TempDir) -> ServerCommand {
+    ServerCommand::new(BINARY)
+        .env("OPENEVENT_DATA_DIR", place.path().join("data"))
+        .env("OPENEVENT_WORKFLOWS", place.path().join("workflows"))
+}
+
 /// Sends until it is over; a client keeps nothing but what was acknowledged to it.
 async fn send(known: Arc<Known>, address: watch::Receiver<String>) {
     let client = HttpClient::new();
@@ -163,14 +179,8 @@ async fn clients(known: &Arc<Known>, address: &watch::Sender<String>) -> tokio::
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_thirty_times_under_load_loses_nothing() {
-    let receiver = Receiver::start().await;
-    receiver.answer_with(|_, _| Answer::json(&serde_json::json!({"ok": true})));
-    let place = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(place.path().join("workflows")).expect("a folder");
-    std::fs::write(place.path().join("workflows/order.yaml"), workflow(&receiver)).expect("a file");
-    let command = ServerCommand::new(BINARY)
-        .env("OPENEVENT_DATA_DIR", place.path().join("data"))
-        .env("OPENEVENT_WORKFLOWS", place.path().join("workflows"));
+    let (receiver, place) = scene().await;
+    let command = command(&place);
     let known = Arc::new(Known::default());
     let mut server = command.start().await;
     let address = watch::Sender::new(server.base_url().to_owned());
@@ -193,15 +203,8 @@ async fn a_server_killed_thirty_times_under_load_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_killed_thirty_times_under_load_loses_nothing() {
     let mut cluster = PostgresCluster::start().await;
-    let receiver = Receiver::start().await;
-    receiver.answer_with(|_, _| Answer::json(&serde_json::json!({"ok": true})));
-    let place = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(place.path().join("workflows")).expect("a folder");
-    std::fs::write(place.path().join("workflows/order.yaml"), workflow(&receiver)).expect("a file");
-    let command = ServerCommand::new(BINARY)
-        .env("DATABASE_URL", cluster.url())
-        .env("OPENEVENT_DATA_DIR", place.path().join("data"))
-        .env("OPENEVENT_WORKFLOWS", place.path().join("workflows"));
+    let (receiver, place) = scene().await;
+    let command = command(&place).env("DATABASE_URL", cluster.url());
     let known = Arc::new(Known::default());
     let server = command.start().await;
     let address = watch::Sender::new(server.base_url().to_owned());

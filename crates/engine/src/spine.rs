@@ -88,7 +88,7 @@ impl Spine {
             for workflow in &listeners {
                 let trigger = Self::consult(workflow, &input)?;
                 if trigger.matched {
-                    runs.push(Arc::new(self.start(&tenant, workflow, &id, &input, now)));
+                    runs.push(Arc::new(self.run(&tenant, workflow, Some(&id), Arc::clone(&input), now)));
                 }
                 triggers.push(trigger);
             }
@@ -108,18 +108,7 @@ impl Spine {
         now: Millis,
     ) -> Result<NewRun, Refusal> {
         workflow.definition.check_input(&input).map_err(|errors| refusal(errors, "input"))?;
-        Ok(NewRun {
-            id: RunId::mint(now, self.chance.as_ref()),
-            tenant: tenant.clone(),
-            namespace: workflow.namespace.clone(),
-            name: workflow.name.clone(),
-            version: workflow.version.clone(),
-            definition_hash: workflow.hash.clone(),
-            event_id: None,
-            input: Arc::new(input),
-            by_events: false,
-            started_at: now,
-        })
+        Ok(self.run(tenant, workflow, None, Arc::new(input), now))
     }
 
     fn consult(workflow: &Workflow, input: &Arc<Value>) -> Result<TriggerRecord, Refusal> {
@@ -141,12 +130,13 @@ impl Spine {
         Ok(TriggerRecord { workflow: workflow.path(), matched, reason })
     }
 
-    fn start(
+    /// A run of this workflow; with an event, one that the event starts.
+    fn run(
         &self,
         tenant: &Tenant,
         workflow: &Workflow,
-        event: &SignalId,
-        input: &Arc<Value>,
+        event: Option<&SignalId>,
+        input: Arc<Value>,
         now: Millis,
     ) -> NewRun {
         NewRun {
@@ -156,9 +146,9 @@ impl Spine {
             name: workflow.name.clone(),
             version: workflow.version.clone(),
             definition_hash: workflow.hash.clone(),
-            event_id: Some(event.clone()),
-            input: Arc::clone(input),
-            by_events: true,
+            event_id: event.cloned(),
+            input,
+            by_events: event.is_some(),
             started_at: now,
         }
     }
