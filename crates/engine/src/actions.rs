@@ -19,6 +19,8 @@ pub enum Calls {
     Instant,
 }
 
+/// Levels of an answer that is read as JSON; the interpreter takes no deeper data.
+const ANSWER_DEPTH_MAX: usize = 100;
 /// The header that makes a repeated call harmless.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -105,7 +107,7 @@ fn answer(http: &HttpCall, response: Response) -> Value {
 }
 
 fn content(response: &Response) -> Value {
-    let too_deep = openevent_domain::json::deeper_than(&response.body, 120);
+    let too_deep = openevent_domain::json::deeper_than(&response.body, ANSWER_DEPTH_MAX);
     let parsed = if too_deep { None } else { serde_json::from_slice(&response.body).ok() };
     parsed.unwrap_or_else(|| Value::String(String::from_utf8_lossy(&response.body).into_owned()))
 }

@@ -16,7 +16,7 @@ use openevent_domain::ambient::{Clock, Millis};
 use openevent_domain::id::RunId;
 use openevent_domain::signal::{Attributes, SignalName, cloud_event};
 use openevent_domain::tenant::Tenant;
-use openevent_flow::{Call, Command, Fault, FaultKind, Input, Outcome, Status};
+use openevent_flow::{Call, Command, Definition, Fault, FaultKind, Input, Outcome, Status};
 use openevent_store::{NewSignal, Notice, Owner, Store};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -215,14 +215,8 @@ impl Driver {
         if self.by_id.contains_key(&beginning.id) {
             return Ok(());
         }
-        let definition = match self.registry.known_definition(&beginning.definition_hash) {
-            Some(definition) => Some(definition),
-            None => self.registry.definition(&beginning.definition_hash).await.map_err(|_| Lost)?,
-        };
-        let Some(definition) = definition else {
-            tracing::error!(run.id = %beginning.id, "a run's definition is missing or no longer read");
-            return Ok(());
-        };
+        let kept = (beginning.definition_hash.as_str(), beginning.semantics);
+        let Some(definition) = self.definition(&beginning.id, kept).await? else { return Ok(()) };
         let mut live = Live::new(beginning.id.clone(), beginning.tenant, definition);
         live.taken_up = beginning.taken_up;
         let handle = self.adopt(live);
@@ -232,6 +226,27 @@ impl Driver {
         let started = Input::Started { input, run_id, by_events: beginning.by_events };
         self.apply(handle, started, beginning.started_at, batch);
         Ok(())
+    }
+
+    /// The definition a run keeps, if it can be driven: it is there, it is read, and its run began under the
+    /// semantics of this interpreter. A run that cannot be driven stays as it is, for a binary that can.
+    pub(crate) async fn definition(
+        &self,
+        run: &RunId,
+        (hash, semantics): (&str, i64),
+    ) -> Result<Option<Arc<Definition>>, Lost> {
+        if semantics != i64::from(openevent_flow::SEMANTICS) {
+            tracing::error!(run.id = %run, semantics, "a run began under semantics this version does not have");
+            return Ok(None);
+        }
+        let definition = match self.registry.known_definition(hash) {
+            Some(definition) => Some(definition),
+            None => self.registry.definition(hash).await.map_err(|cause| crate::restore::lost(&cause))?,
+        };
+        if definition.is_none() {
+            tracing::error!(run.id = %run, "a run's definition is missing or no longer read");
+        }
+        Ok(definition)
     }
 
     pub(crate) fn adopt(&mut self, live: Live) -> u64 {
@@ -400,17 +415,18 @@ impl Driver {
         match command {
             Command::Call { op, call } => self.call(handle, op, call),
             Command::Timer { op, at } => self.timers.set(at, handle, op),
-            Command::Listen { filters, since, .. } => {
+            Command::Listen { op, filters, since } => {
                 let mut names: Vec<Option<String>> =
                     filters.iter().map(|filter| filter.event_type().map(str::to_owned)).collect();
                 if names.is_empty() {
                     names.push(None);
                 }
-                self.listen(handle, names, since - self.settings.lookback_ms);
+                self.listen(handle, op, names, since - self.settings.lookback_ms);
             }
             Command::Abandon { op } => {
                 if let Some(live) = self.runs.get_mut(&handle) {
                     live.abandon(op);
+                    self.listeners.abandon(&live.tenant, handle, op);
                 }
             }
             Command::Emit { .. } | Command::Finish(_) => {}
@@ -436,11 +452,9 @@ impl Driver {
         live.calls.push((op, self.owner.tasks.spawn(work).abort_handle()));
     }
 
-    fn listen(&mut self, handle: u64, names: Vec<Option<String>>, since: Millis) {
+    fn listen(&mut self, handle: u64, op: u64, names: Vec<Option<String>>, since: Millis) {
         let Some(live) = self.runs.get(&handle) else { return };
-        for name in &names {
-            self.listeners.add(&live.tenant, name.as_deref(), handle);
-        }
+        self.listeners.add(&live.tenant, handle, op, &names);
         let (store, outbox, tenant) = (Arc::clone(&self.store), self.outbox.clone(), live.tenant.clone());
         let look_back = async move {
             for name in names {

@@ -4,26 +4,43 @@
 //! Not here: look-back (see `driver`).
 
 use openevent_domain::tenant::Tenant;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Waiting runs by tenant and signal name; `None` for any name.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
     by_name: HashMap<(Tenant, Option<String>), BTreeSet<u64>>,
-    of_run: HashMap<u64, BTreeSet<Option<String>>>,
+    /// What each run waits for, by operation.
+    of_run: HashMap<u64, BTreeMap<u64, Vec<Option<String>>>>,
 }
 
 impl Listeners {
-    /// A run waits for a name.
-    pub(crate) fn add(&mut self, tenant: &Tenant, name: Option<&str>, handle: u64) {
-        let name = name.map(str::to_owned);
-        self.of_run.entry(handle).or_default().insert(name.clone());
-        self.by_name.entry((tenant.clone(), name)).or_default().insert(handle);
+    /// A run's operation waits for these names.
+    pub(crate) fn add(&mut self, tenant: &Tenant, handle: u64, op: u64, names: &[Option<String>]) {
+        self.of_run.entry(handle).or_default().insert(op, names.to_vec());
+        for name in names {
+            self.by_name.entry((tenant.clone(), name.clone())).or_default().insert(handle);
+        }
+    }
+
+    /// An operation waits no longer.
+    pub(crate) fn abandon(&mut self, tenant: &Tenant, handle: u64, op: u64) {
+        let Some(names) = self.of_run.get_mut(&handle).and_then(|ops| ops.remove(&op)) else { return };
+        let ops = self.of_run.get(&handle);
+        let still =
+            |name: &Option<String>| ops.is_some_and(|ops| ops.values().flatten().any(|other| other == name));
+        let gone: Vec<_> = names.into_iter().filter(|name| !still(name)).collect();
+        self.forget(tenant, handle, gone);
     }
 
     /// A run has ended.
     pub(crate) fn remove(&mut self, tenant: &Tenant, handle: u64) {
-        for name in self.of_run.remove(&handle).unwrap_or_default() {
+        let names = self.of_run.remove(&handle).unwrap_or_default().into_values().flatten().collect();
+        self.forget(tenant, handle, names);
+    }
+
+    fn forget(&mut self, tenant: &Tenant, handle: u64, names: Vec<Option<String>>) {
+        for name in names {
             let key = (tenant.clone(), name);
             if let Some(handles) = self.by_name.get_mut(&key) {
                 handles.remove(&handle);
@@ -66,12 +83,25 @@ mod tests {
     fn a_run_is_found_by_name_and_by_any_name_once() {
         let tenant = Tenant::trusted("t".into());
         let mut listeners = Listeners::default();
-        listeners.add(&tenant, Some("a"), 1);
-        listeners.add(&tenant, None, 1);
-        listeners.add(&tenant, None, 2);
+        listeners.add(&tenant, 1, 7, &[Some("a".into()), None]);
+        listeners.add(&tenant, 2, 3, &[None]);
+
         assert_eq!(listeners.of(&tenant, "a"), [1, 2]);
         assert_eq!(listeners.of(&Tenant::trusted("other".into()), "a"), [0_u64; 0]);
+
         listeners.remove(&tenant, 1);
         assert_eq!(listeners.of(&tenant, "a"), [2]);
+    }
+
+    #[test]
+    fn an_abandoned_operation_leaves_what_others_of_the_run_wait_for() {
+        let tenant = Tenant::trusted("t".into());
+        let mut listeners = Listeners::default();
+        listeners.add(&tenant, 1, 7, &[Some("a".into()), Some("b".into())]);
+        listeners.add(&tenant, 1, 8, &[Some("b".into())]);
+
+        listeners.abandon(&tenant, 1, 7);
+
+        assert_eq!((listeners.of(&tenant, "a"), listeners.of(&tenant, "b")), (vec![], vec![1]));
     }
 }

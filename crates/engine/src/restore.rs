@@ -140,12 +140,8 @@ impl Driver {
         if self.by_id.contains_key(&record.id) {
             return Ok(());
         }
-        let definition =
-            self.registry.definition(&record.definition_hash).await.map_err(|cause| lost(&cause))?;
-        let Some(definition) = definition else {
-            tracing::error!(run.id = %record.id, "a run's definition is missing or no longer read");
-            return Ok(());
-        };
+        let kept = (record.definition_hash.as_str(), record.semantics);
+        let Some(definition) = self.definition(&record.id, kept).await? else { return Ok(()) };
         let mut live = Live::new(record.id.clone(), record.tenant, definition);
         live.marked = status(&record.status);
         live.taken_up = true;
@@ -187,7 +183,7 @@ impl Driver {
     }
 }
 
-fn lost(cause: &openevent_store::Error) -> Lost {
+pub(crate) fn lost(cause: &openevent_store::Error) -> Lost {
     tracing::warn!(error = %cause, "the engine cannot read its runs");
     Lost
 }

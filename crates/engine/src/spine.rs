@@ -146,6 +146,7 @@ impl Spine {
             name: workflow.name.clone(),
             version: workflow.version.clone(),
             definition_hash: workflow.hash.clone(),
+            semantics: openevent_flow::SEMANTICS.into(),
             event_id: event.cloned(),
             input,
             by_events: event.is_some(),

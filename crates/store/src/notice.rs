@@ -66,6 +66,8 @@ pub struct NewRun {
     pub version: String,
     /// The definition it keeps.
     pub definition_hash: String,
+    /// The version of the interpreter's behaviour it keeps.
+    pub semantics: i64,
     /// The signal that started it.
     pub event_id: Option<SignalId>,
     /// Its raw input.

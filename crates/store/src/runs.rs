@@ -29,6 +29,8 @@ pub struct RunRecord {
     pub version: String,
     /// The definition it keeps.
     pub definition_hash: String,
+    /// The version of the interpreter's behaviour it keeps.
+    pub semantics: i64,
     /// The signal that started it.
     pub event_id: Option<SignalId>,
     /// Whether `input` is the array of CloudEvents of a trigger.
@@ -104,6 +106,7 @@ static ADD: Bulk = Bulk::insert(
         ("name", Kind::Text),
         ("version", Kind::Text),
         ("definition_hash", Kind::Text),
+        ("semantics", Kind::Int),
         ("event_id", Kind::Text),
         ("by_events", Kind::Int),
         ("input", Kind::Text),
@@ -137,7 +140,7 @@ static END: Bulk = Bulk::update(
     "status = given.status, output = given.output, error = given.error, ended_at = given.ended_at",
     "AND runs.ended_at IS NULL",
 );
-const COLUMNS: &str = "SELECT id, tenant, namespace, name, version, definition_hash, event_id, by_events, input, status, output, \
+const COLUMNS: &str = "SELECT id, tenant, namespace, name, version, definition_hash, semantics, event_id, by_events, input, status, output, \
                        error, started_at, ended_at FROM runs";
 const JOURNAL: &str = "SELECT run_id, seq, at, input FROM journal WHERE run_id = $1 ORDER BY seq";
 const LIVE_JOURNALS: &str = "SELECT j.run_id, j.seq, j.at, j.input FROM runs r JOIN journal j ON j.run_id = r.id \
@@ -151,13 +154,14 @@ pub const COUNT_MAX: i64 = 100_000;
 impl WriteSet {
     /// A run that now has to be driven, and a notice of it.
     pub fn add_run(&mut self, run: Arc<NewRun>) {
-        let values: [Value; 11] = [
+        let values: [Value; 12] = [
             run.id.as_str().into(),
             run.tenant.as_str().into(),
             run.namespace.as_str().into(),
             run.name.as_str().into(),
             run.version.as_str().into(),
             run.definition_hash.as_str().into(),
+            run.semantics.into(),
             run.event_id.as_ref().map(SignalId::as_str).into(),
             run.by_events.into(),
             run.input.as_ref().into(),
@@ -296,6 +300,7 @@ fn record(mut row: Row) -> Result<RunRecord, Error> {
         name: row.text()?,
         version: row.text()?,
         definition_hash: row.text()?,
+        semantics: row.int()?,
         event_id: row.text_or_null()?.map(SignalId::trusted),
         by_events: row.int()? == 1,
         input: row.json()?,

@@ -80,6 +80,7 @@ mod tests {
             name: String::new(),
             version: String::new(),
             definition_hash: String::new(),
+            semantics: 1,
             event_id: None,
             input: Arc::default(),
             by_events: false,

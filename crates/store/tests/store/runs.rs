@@ -35,6 +35,7 @@ async fn a_run_comes_back_as_it_went_in() {
             name: "confirm".into(),
             version: "1.0.0".into(),
             definition_hash: "hash".into(),
+            semantics: 1,
             event_id: given.event_id.clone(),
             by_events: true,
             input: json!([{"type": "order.created"}]),

@@ -161,6 +161,7 @@ pub(crate) fn run(name: &str, started_at: Millis) -> NewRun {
         name: name.into(),
         version: "1.0.0".into(),
         definition_hash: "hash".into(),
+        semantics: 1,
         event_id: None,
         input: Arc::new(serde_json::json!({"orderId": 7})),
         by_events: false,

@@ -68,6 +68,7 @@ CREATE TABLE runs (
     name TEXT NOT NULL,
     version TEXT NOT NULL,
     definition_hash TEXT NOT NULL,
+    semantics BIGINT NOT NULL,
     event_id TEXT,
     by_events BIGINT NOT NULL CHECK (by_events IN (0, 1)),
     input TEXT NOT NULL,
