@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Starts the embedded engine on the node's store.
 pub(crate) async fn start_engine(node: &Node) -> anyhow::Result<Engine> {
+    // Before the first thing that is measured.
+    openevent_server::face::telemetry::recorder();
     let explain = |cause| explain_store(cause, "cannot start the engine", &node.config);
     let registry = Registry::open(Arc::clone(&node.store)).await.map_err(explain)?;
     let lookback_ms = node.config.listen_lookback_ms as i64;
