@@ -38,11 +38,12 @@ pub(crate) async fn start_face(node: &Node, engine: Engine) -> anyhow::Result<Ar
     let workflows = &node.config.workflows;
     let loaded = folder::load(workflows, &store, engine.registry(), &project, clock.now()).await;
     let report = loaded.map_err(|cause| explain_store(cause, "cannot load the workflows", &node.config))?;
-    report.tell(&mut String::new());
+    let mut said = String::new();
+    report.tell(&mut said);
     let settings = face_settings(&node.config);
     let started = App::start(store, engine, clock, Arc::clone(&node.chance), settings).await;
     let app = started.map_err(|cause| explain(cause, "cannot start the server", "run `openevent doctor`"))?;
-    let keeping = folder::keep(workflows.clone(), Arc::clone(&app), project, node.owner.stop.clone());
+    let keeping = folder::keep(workflows.clone(), Arc::clone(&app), project, said, node.owner.stop.clone());
     node.owner.tasks.spawn(keeping);
     Ok(app)
 }

@@ -46,6 +46,10 @@ async fn get() -> Reply {
         ("health", "/health"),
         ("events", "/api/v1/events"),
         ("eventTypes", "/api/v1/event-types"),
+        ("signals", "/api/v1/signals"),
+        ("stream", "/api/v1/stream"),
+        ("workflows", "/api/v1/workflows"),
+        ("runs", "/api/v1/runs"),
     ]);
     Reply::ok(&Index { name: "Open Event", version: VERSION, links })
 }

@@ -103,6 +103,7 @@ pub async fn put(
     now: Millis,
 ) -> Result<Put, Problem> {
     let schema = check(&draft)?;
+    let pen = app.schemas.pen().await;
     let stored = app.store.event_type(tenant, name.as_str()).await?;
     match find(app, tenant, name.as_str()).await? {
         Some(view) => if_match.check(&etag(&view))?,
@@ -120,8 +121,8 @@ pub async fn put(
     set.put_event_type(tenant, &event_type);
     app.store.submit(set).await?;
     match draft.schema.zip(schema) {
-        Some((document, schema)) => app.schemas.put(tenant, name.as_str(), document, schema),
-        None => app.schemas.remove(tenant, name.as_str()),
+        Some((document, schema)) => pen.put(tenant, name.as_str(), document, schema),
+        None => pen.remove(tenant, name.as_str()),
     }
     let view = EventTypeView::of(event_type);
     Ok(if stored.is_none() { Put::Created(view) } else { Put::Replaced(view) })
@@ -129,6 +130,7 @@ pub async fn put(
 
 /// Takes a name out of the catalogue; a built-in one loses only what was put over it.
 pub async fn delete(app: &App, tenant: &Tenant, name: &str, if_match: &IfMatch) -> Result<(), Problem> {
+    let pen = app.schemas.pen().await;
     let Some(stored) = app.store.event_type(tenant, name).await? else {
         return Err(if words_of(name).is_some() {
             Problem::new(Code::BadRequest, "A built-in event type cannot be deleted")
@@ -144,7 +146,7 @@ pub async fn delete(app: &App, tenant: &Tenant, name: &str, if_match: &IfMatch) 
         Err(Error::Missed(_)) => Err(Problem::not_found("Event type")),
         Err(error) => Err(error.into()),
         Ok(()) => {
-            app.schemas.remove(tenant, name);
+            pen.remove(tenant, name);
             Ok(())
         }
     }

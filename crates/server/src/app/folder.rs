@@ -108,15 +108,21 @@ pub async fn load(
 }
 
 /// Keeps the store in step with the folder until `stop`: on every change of a file, and every few seconds in
-/// case a change was not told (network file systems, a folder that was not there yet).
-pub async fn keep(folder: PathBuf, app: Arc<App>, project: ProjectId, stop: CancellationToken) {
+/// case a change was not told (network file systems, a folder that was not there yet). What was `said` of the
+/// folder is not said again.
+pub async fn keep(
+    folder: PathBuf,
+    app: Arc<App>,
+    project: ProjectId,
+    mut said: String,
+    stop: CancellationToken,
+) {
     let (changed, mut changes) = mpsc::channel(1);
     let told = move |_: notify::Result<notify::Event>| {
         // A full queue has been told already.
         let _ = changed.try_send(());
     };
     let mut watcher = notify::recommended_watcher(told).ok();
-    let mut said = String::new();
     let mut watched = false;
     while !stop.is_cancelled() {
         if let Some(watcher) = watcher.as_mut().filter(|_| !watched) {

@@ -12,12 +12,12 @@ use crate::face::reply::Reply;
 use crate::state::App;
 use http::StatusCode;
 use openevent_domain::ambient::Millis;
-use openevent_domain::id::SignalId;
+use openevent_domain::id::{RunId, SignalId};
 use openevent_domain::signal::SignalName;
 use openevent_domain::tenant::Tenant;
 use openevent_engine::{Admitted, Draft, Refusal};
 use openevent_store::idempotency::{Remembered, TABLE};
-use openevent_store::runs;
+use openevent_store::runs::{self, RunRecord};
 use openevent_store::signals::{Filter, Order, Place, SignalRecord};
 use openevent_store::{Error, NewRun, WriteSet};
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub async fn accept(
     if let Some(origin) = &origin
         && let Some(event_id) = known(app, tenant, origin, now).await?
     {
-        return Ok(acknowledge_again(&event_id));
+        return acknowledge_again(app, tenant, &event_id).await;
     }
     let warning = warning(&draft.name);
     let admitted = admit(app, draft, now).map_err(Problem::signal)?;
@@ -60,7 +60,7 @@ pub async fn accept(
         }
         Err(error) => match (&origin, is_repeated(&error)) {
             (Some(origin), true) => match known(app, tenant, origin, now).await? {
-                Some(event_id) => Ok(acknowledge_again(&event_id)),
+                Some(event_id) => acknowledge_again(app, tenant, &event_id).await,
                 None => guard.settle(&app.store, error).await,
             },
             _ => guard.settle(&app.store, error).await,
@@ -134,15 +134,15 @@ impl Batch {
                 }
             };
             if let Some(origin) = &arrival.origin {
-                let earlier = match seen.get(&origin.key()) {
-                    Some(event_id) => Some(String::clone(event_id)),
-                    None => known(app, tenant, origin, now).await?,
-                };
-                if let Some(event_id) = earlier {
-                    batch.accepted += 1;
-                    batch.results.push(
-                        json!({"index": index, "success": true, "event_id": event_id, "duplicate": true}),
-                    );
+                if let Some(first) = seen.get(&origin.key()) {
+                    let first: &Value = &batch.results[*first];
+                    let (event_id, runs) = (first["event_id"].clone(), first["runs"].clone());
+                    batch.repeat(index, &event_id, &runs);
+                    continue;
+                }
+                if let Some(event_id) = known(app, tenant, origin, now).await? {
+                    let runs = started_before(app, tenant, &event_id).await?;
+                    batch.repeat(index, &json!(event_id), &json!(runs));
                     continue;
                 }
             }
@@ -151,7 +151,7 @@ impl Batch {
                 Ok(admitted) => {
                     if let Some(origin) = &arrival.origin {
                         remember(&mut batch.set, tenant, origin, &admitted, now);
-                        seen.insert(origin.key(), admitted.signal.id.as_str().to_owned());
+                        seen.insert(origin.key(), index);
                     }
                     batch.accept(index, admitted);
                 }
@@ -166,6 +166,14 @@ impl Batch {
         let (event_id, runs) = (admitted.signal.id.as_str(), started(&admitted));
         self.results.push(json!({"index": index, "success": true, "event_id": event_id, "runs": runs}));
         self.admitted.push(admitted);
+    }
+
+    /// An event that came before, here or earlier: it is acknowledged as it was then.
+    fn repeat(&mut self, index: usize, event_id: &Value, runs: &Value) {
+        self.accepted += 1;
+        let result =
+            json!({"index": index, "success": true, "event_id": event_id, "runs": runs, "duplicate": true});
+        self.results.push(result);
     }
 
     fn refuse(&mut self, index: usize, issues: Vec<FieldIssue>) {
@@ -211,9 +219,9 @@ fn warning(name: &SignalName) -> Option<Value> {
 
 /// A run a signal started.
 #[derive(Serialize)]
-struct Started<'a> {
+struct Started {
     workflow: String,
-    run_id: &'a str,
+    run_id: RunId,
 }
 
 /// The acknowledgement, as the Events API writes it.
@@ -232,16 +240,30 @@ struct AcknowledgementData<'a> {
     event_id: &'a str,
     id: &'a str,
     message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    runs: Option<Vec<Started<'a>>>,
+    runs: Vec<Started>,
     /// A sender's event that was received before.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,
 }
 
-fn started(admitted: &Admitted) -> Vec<Started<'_>> {
+fn started(admitted: &Admitted) -> Vec<Started> {
     let path = |run: &NewRun| format!("{}/{}", run.namespace, run.name);
-    admitted.runs.iter().map(|run| Started { workflow: path(run), run_id: run.id.as_str() }).collect()
+    admitted.runs.iter().map(|run| Started { workflow: path(run), run_id: run.id.clone() }).collect()
+}
+
+/// The runs an event that was received before started then.
+async fn started_before(app: &App, tenant: &Tenant, event_id: &str) -> Result<Vec<Started>, Problem> {
+    let runs = runs_of(app, tenant, SignalId::trusted(event_id.to_owned())).await?;
+    let path = |run: &RunRecord| format!("{}/{}", run.namespace, run.name);
+    Ok(runs.into_iter().map(|run| Started { workflow: path(&run), run_id: run.id }).collect())
+}
+
+/// The runs a signal started, in starting order.
+async fn runs_of(app: &App, tenant: &Tenant, id: SignalId) -> Result<Vec<RunRecord>, Problem> {
+    let filter = runs::Filter { event_id: Some(id), ..runs::Filter::default() };
+    let mut started = app.store.runs(tenant, &filter, &runs::Place::Offset(0), STORY_RUNS_MAX).await?;
+    started.reverse();
+    Ok(started)
 }
 
 fn acknowledge(admitted: &Admitted, meta: Option<Value>) -> Reply {
@@ -250,16 +272,17 @@ fn acknowledge(admitted: &Admitted, meta: Option<Value>) -> Reply {
         event_id,
         id: event_id,
         message: QUEUED,
-        runs: Some(started(admitted)),
+        runs: started(admitted),
         duplicate: false,
     };
     acknowledged(Acknowledgement { success: true, message: QUEUED, event_id, data, meta })
 }
 
-fn acknowledge_again(event_id: &str) -> Reply {
-    let data = AcknowledgementData { event_id, id: event_id, message: QUEUED, runs: None, duplicate: true };
+async fn acknowledge_again(app: &App, tenant: &Tenant, event_id: &str) -> Result<Reply, Problem> {
+    let runs = started_before(app, tenant, event_id).await?;
+    let data = AcknowledgementData { event_id, id: event_id, message: QUEUED, runs, duplicate: true };
     let again = Acknowledgement { success: true, message: QUEUED, event_id, data, meta: None };
-    Reply { is_replayed: true, ..acknowledged(again) }
+    Ok(Reply { is_replayed: true, ..acknowledged(again) })
 }
 
 fn acknowledged(acknowledgement: Acknowledgement<'_>) -> Reply {
@@ -340,9 +363,7 @@ pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Prob
 /// The whole story of one signal.
 pub async fn story(app: &App, tenant: &Tenant, id: &str) -> Result<Reply, Problem> {
     let record = find(app, tenant, id).await?;
-    let filter = runs::Filter { event_id: Some(record.id.clone()), ..runs::Filter::default() };
-    let mut started = app.store.runs(tenant, &filter, &runs::Place::Offset(0), STORY_RUNS_MAX).await?;
-    started.reverse();
+    let started = runs_of(app, tenant, record.id.clone()).await?;
     let mut story = summary(&record);
     story["triggers"] = json!(record.triggers);
     story["runs"] = started.iter().map(super::runs::in_story).collect();

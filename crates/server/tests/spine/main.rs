@@ -1,0 +1,12 @@
+//! The spine over a real socket: signals in, workflows started, runs shown, on both databases.
+//!
+//! Invariant: nothing sleeps; a test waits for a run, for the outside, or for the stream.
+//! Not here: crashes (the binary's suite), the face's own rules (`tests/face`).
+
+mod batches;
+mod bed;
+mod catalogue;
+mod clients;
+mod cloud_events;
+mod ingest;
+mod signals;
