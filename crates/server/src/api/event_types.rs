@@ -51,7 +51,7 @@ struct EventTypeBody {
     security(("apiKey" = ["workflows:read"])),
 )]
 async fn list(caller: Can<ReadWorkflows>, State(app): State<Arc<App>>, list: List) -> Result<Reply, Problem> {
-    Ok(list.slice(&use_case::list(&app, &caller.tenant).await?))
+    list.slice(&use_case::list(&app, &caller.tenant).await?, |event_type| event_type.name.clone())
 }
 
 /// Reads an event type

@@ -238,6 +238,7 @@ async fn send_batch(
         ("from" = Option<i64>, Query, description = "Received at or after, Unix milliseconds"),
         ("to" = Option<i64>, Query, description = "Received at or before, Unix milliseconds"),
         ("matched" = Option<bool>, Query, description = "Whether it started a run"),
+        ("sort" = Option<String>, Query, description = "`-receivedAt` (the default) or `receivedAt`"),
     ),
     responses((status = 200, description = "Signals", body = Many<SignalView>)),
     security(("apiKey" = ["signals:read"])),

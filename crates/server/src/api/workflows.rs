@@ -16,9 +16,13 @@ use crate::face::params::Params;
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
 use crate::state::App;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use openevent_engine::Workflow;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -107,6 +111,29 @@ impl Decode for Start {
     }
 }
 
+/// What is to be started, and how long the caller waits: known before the body is read.
+struct Target {
+    workflow: Arc<Workflow>,
+    wait: Option<Duration>,
+}
+
+impl FromRequestParts<Arc<App>> for Target {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let refused = IntoResponse::into_response;
+        let caller = Can::<WriteRuns>::from_request_parts(parts, app).await.map_err(refused)?;
+        let Path((namespace, name)) = Path::<(String, String)>::from_request_parts(parts, app)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let params = Params::of(parts.uri.query().unwrap_or(""));
+        let workflow =
+            use_case::find(app, &caller.tenant, (&namespace, &name), version(&params)).map_err(refused)?;
+        let wait = runs::wait(params.get("wait")).map_err(refused)?;
+        Ok(Self { workflow, wait })
+    }
+}
+
 fn version(params: &Params) -> Option<&str> {
     params.get("version")
 }
@@ -123,7 +150,7 @@ fn version(params: &Params) -> Option<&str> {
     security(("apiKey" = ["workflows:read"])),
 )]
 async fn list(caller: Can<ReadWorkflows>, State(app): State<Arc<App>>, list: List) -> Result<Reply, Problem> {
-    Ok(use_case::list(&app, &caller.tenant, &list))
+    use_case::list(&app, &caller.tenant, &list)
 }
 
 /// Checks a definition
@@ -269,12 +296,9 @@ async fn delete(
 async fn start(
     caller: Can<WriteRuns>,
     State(app): State<Arc<App>>,
-    Path((namespace, name)): Path<(String, String)>,
-    params: Params,
+    Target { workflow, wait }: Target,
     Moment(now): Moment,
     Once { body: Start(input), guard }: Once<Start>,
 ) -> Result<Reply, Problem> {
-    let wait = runs::wait(params.get("wait"))?;
-    let workflow = use_case::find(&app, &caller.tenant, (&namespace, &name), version(&params))?;
     runs::start(&app, &caller.tenant, &workflow, input, wait, guard, now).await
 }

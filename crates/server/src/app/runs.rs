@@ -25,6 +25,9 @@ use std::time::Duration;
 const PHASES: [&str; 7] = ["pending", "running", "waiting", "suspended", "cancelled", "faulted", "completed"];
 /// The longest a caller may wait for a run.
 pub const WAIT_MAX: Duration = Duration::from_mins(1);
+/// How often, and after which pause, a run that has not begun yet is asked for again.
+const BEGINNING_LOOKS_MAX: u32 = 100;
+const BEGINNING_PACE: Duration = Duration::from_millis(20);
 
 /// Starts a run by hand; with `wait`, answers when it has ended or the time is over.
 pub async fn start(
@@ -143,22 +146,33 @@ pub async fn steer(
     if record.ended_at.is_some() {
         return Err(Problem::bad_request(format!("The run has ended already: it is {}", record.status)));
     }
+    ask(app, tenant, &record.id, control).await?;
+    let reply = Reply::ok(&show(app, tenant, id).await?);
+    guard.commit(&app.store, WriteSet::new(), reply).await
+}
+
+/// Asks the engine until it has heard of the run: a run that was just committed is begun a moment later.
+async fn ask(app: &App, tenant: &Tenant, id: &RunId, control: Control) -> Result<(), Problem> {
     let elsewhere = |unheard: Unheard| Problem::unavailable(unheard);
-    if !app.engine.control(tenant, &record.id, control).await.map_err(elsewhere)? {
-        let now = find(app, tenant, id).await?;
+    for _ in 0..BEGINNING_LOOKS_MAX {
+        if app.engine.control(tenant, id, control).await.map_err(elsewhere)? {
+            return Ok(());
+        }
+        let now = find(app, tenant, id.as_str()).await?;
         let is_done = matches!(
             (control, now.status.as_str()),
             (Control::Cancel, "cancelled") | (Control::Suspend, "suspended")
         );
-        if !is_done && now.ended_at.is_some() {
-            return Err(Problem::bad_request(format!("The run has ended already: it is {}", now.status)));
-        }
-        if !is_done && now.status == "pending" {
-            return Err(Problem::new(Code::Conflict, "The run is only just starting; please try again"));
+        match (is_done, now.ended_at, now.status.as_str()) {
+            (true, ..) => return Ok(()),
+            (false, Some(_), status) => {
+                return Err(Problem::bad_request(format!("The run has ended already: it is {status}")));
+            }
+            (false, None, "pending") => tokio::time::sleep(BEGINNING_PACE).await,
+            (false, None, _) => return Ok(()),
         }
     }
-    let reply = Reply::ok(&show(app, tenant, id).await?);
-    guard.commit(&app.store, WriteSet::new(), reply).await
+    Err(Problem::new(Code::Conflict, "The run is only just starting; please try again"))
 }
 
 async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<RunRecord, Problem> {

@@ -111,7 +111,7 @@ pub fn show(app: &App, tenant: &Tenant, path: (&str, &str), version: Option<&str
 }
 
 /// The current versions.
-pub fn list(app: &App, tenant: &Tenant, list: &List) -> Reply {
+pub fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Problem> {
     let wanted = list.params.get("namespace");
     let current = app.engine.registry().current(tenant);
     let shown: Vec<Value> = current
@@ -119,7 +119,8 @@ pub fn list(app: &App, tenant: &Tenant, list: &List) -> Reply {
         .filter(|workflow| wanted.is_none_or(|namespace| namespace == workflow.namespace))
         .map(|workflow| summary(workflow))
         .collect();
-    list.slice(&shown)
+    let member = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    list.slice(&shown, |row| (member(row, "namespace"), member(row, "name")))
 }
 
 /// Removes a workflow, or one version of it. Runs that began with it go on.

@@ -93,11 +93,20 @@ impl List {
         Reply::ok_with_meta(&rows, &meta)
     }
 
-    /// A page of rows that are all in memory.
-    pub fn slice<T: Serialize>(&self, all: &[T]) -> Reply {
-        let start = usize::try_from(self.offset()).unwrap_or(usize::MAX).min(all.len());
+    /// A page of rows that are all in memory, in ascending order of `key`.
+    pub fn slice<T, K>(&self, all: &[T], key: impl Fn(&T) -> K) -> Result<Reply, Problem>
+    where
+        T: Serialize,
+        K: Serialize + DeserializeOwned + Ord,
+    {
+        let start = match self.after::<K>()? {
+            Some(last) => all.partition_point(|row| key(row) <= last),
+            None => usize::try_from(self.offset()).unwrap_or(usize::MAX).min(all.len()),
+        };
         let end = start.saturating_add(self.limit as usize).min(all.len());
-        self.reply(&all[start..end], &self.meta(all.len() as i64, end < all.len(), None))
+        let has_more = end < all.len();
+        let next = all[start..end].last().filter(|_| has_more).map(|row| cursor(&key(row)));
+        Ok(self.reply(&all[start..end], &self.meta(all.len() as i64, has_more, next)))
     }
 }
 
@@ -146,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_far_page_is_empty() {
-        let reply = list("page=50&limit=2").slice(&[1, 2, 3]);
+        let reply = list("page=50&limit=2").slice(&[1, 2, 3], |row| *row).unwrap();
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(body["data"], json!([]));
         assert_eq!(
@@ -166,8 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cursor_in_memory_goes_on_after_its_row_whatever_was_added_before_it() {
+        let page = |query: &str, rows: &[i64]| -> Value {
+            serde_json::from_slice(&list(query).slice(rows, |row| *row).unwrap().body).unwrap()
+        };
+        let first = page("limit=2", &[10, 20, 30]);
+        let next = first["meta"]["nextCursor"].as_str().unwrap();
+        let rest = page(&format!("limit=2&cursor={next}"), &[5, 10, 15, 30]);
+        assert_eq!((&first["data"], &rest["data"]), (&json!([10, 20]), &json!([30])));
+        assert_eq!(rest["meta"].get("nextCursor"), None);
+    }
+
+    #[test]
     fn fields_keep_the_id() {
-        let reply = list("fields=b").slice(&[json!({"id": 1, "a": 2, "b": 3})]);
+        let row = json!({"id": 1, "a": 2, "b": 3});
+        let reply = list("fields=b").slice(&[row], |row| row["id"].as_i64()).unwrap();
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(body["data"], json!([{"id": 1, "b": 3}]));
     }

@@ -51,21 +51,6 @@ pub struct Page {
     /// Rows of a page.
     #[param(default = 20, minimum = 1, maximum = 100)]
     limit: Option<i64>,
-    /// Comma-separated members to answer; `id` is always there.
-    fields: Option<String>,
-}
-
-/// The parameters of a list that also pages by cursor.
-#[derive(Debug, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents the parameters; `list` reads them")]
-pub struct CursorPage {
-    /// Page number, from 1.
-    #[param(default = 1, minimum = 1)]
-    page: Option<i64>,
-    /// Rows of a page.
-    #[param(default = 20, minimum = 1, maximum = 100)]
-    limit: Option<i64>,
     /// `meta.nextCursor` of the page before: no gaps and no repetitions while rows are added.
     cursor: Option<String>,
     /// Comma-separated members to answer; `id` is always there.

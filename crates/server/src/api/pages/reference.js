@@ -17,6 +17,11 @@ function el(name, attributes = {}, ...children) {
   return node;
 }
 
+/** Text of the document, where `code` stands between backticks. */
+function words(text) {
+  return (text || "").split("`").map((part, at) => (at % 2 ? el("code", { class: "word" }, part) : part));
+}
+
 /** Follows a `$ref` inside the document. */
 function resolve(value) {
   for (let hops = 0; value && value.$ref && hops < 10; hops += 1) {
@@ -69,7 +74,7 @@ function memberRows(schema, prefix = "", depth = 0) {
     const row = el("tr", {},
       el("td", {}, prefix + name, needed.has(name) ? el("span", { class: "needed" }, " required") : null),
       el("td", { class: "kind" }, typeOf(member)),
-      el("td", {}, member.description || target.description || ""));
+      el("td", {}, words(member.description || target.description)));
     const suffix = target.type === "array" ? "[]." : ".";
     return [row, ...memberRows(target, prefix + name + suffix, depth + 1)];
   });
@@ -112,7 +117,7 @@ function bodyPart(operation) {
 function answerRow([status, response]) {
   const found = resolve(response);
   const body = jsonOf(found.content);
-  const detail = el("td", {}, found.description || "");
+  const detail = el("td", {}, words(found.description));
   if (body) {
     const members = table(memberRows(body.media.schema || {}));
     const code = el("pre", {}, el("code", {}, pretty(exampleOf(body.media))));
@@ -211,14 +216,14 @@ function operationCard(path, method, item, operation) {
   const rows = parametersOf(item, operation).map((parameter) => el("tr", {},
     el("td", {}, parameter.name, parameter.required ? el("span", { class: "needed" }, " required") : null),
     el("td", { class: "kind" }, `${parameter.in} · ${typeOf(parameter.schema || {})}`),
-    el("td", {}, parameter.description || "")));
+    el("td", {}, words(parameter.description))));
   const card = el("details", { class: "operation", id: anchor(path, method) },
-    el("summary", {}, el("span", { class: `verb ${method}` }, method), el("span", { class: "path" }, path), el("span", { class: "title" }, operation.summary || "")));
+    el("summary", {}, el("span", { class: `verb ${method}` }, method), el("span", { class: "path" }, path), el("span", { class: "title" }, words(operation.summary))));
   // Filled when first opened, so that a long document shows at once.
   card.addEventListener("toggle", () => {
     if (!card.open || card.querySelector(".inside")) return;
     card.append(el("div", { class: "inside" },
-      operation.description ? el("p", {}, operation.description) : null,
+      operation.description ? el("p", {}, words(operation.description)) : null,
       scopes ? el("p", {}, "Needs ", scopes.length ? scopes.map((scope) => el("span", { class: "scope" }, scope)) : "any valid key") : el("p", {}, "Needs no key"),
       rows.length ? [el("h4", {}, "Parameters"), table(rows)] : null,
       bodyPart(operation),
@@ -250,14 +255,14 @@ function show() {
       tags.get(tag).push({ path, method, item, operation: item[method] });
     }
   }
-  reference.replaceChildren(el("h1", {}, api.info.title), el("p", { class: "intro" }, api.info.description || ""));
+  reference.replaceChildren(el("h1", {}, api.info.title), el("p", { class: "intro" }, words(api.info.description)));
   for (const [tag, operations] of [...tags].sort(([a], [b]) => a.localeCompare(b))) {
     index.append(el("h2", {}, tag));
     reference.append(el("h2", {}, tag));
     for (const { path, method, item, operation } of operations) {
       const text = `${method} ${path} ${operation.summary || ""} ${operation.description || ""} ${tag}`.toLowerCase();
       const link = el("a", { href: `#${anchor(path, method)}`, onclick: () => open(anchor(path, method)) },
-        el("span", { class: `verb ${method}` }, method), operation.summary || path);
+        el("span", { class: `verb ${method}` }, method), el("span", {}, words(operation.summary || path)));
       link.dataset.text = text;
       const card = operationCard(path, method, item, operation);
       card.dataset.text = text;

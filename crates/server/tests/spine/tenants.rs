@@ -1,0 +1,97 @@
+//! Tenants do not see each other: neither another project's things nor those of its other environment.
+//!
+//! Invariant: what belongs to somebody else is answered as what is not there.
+//! Not here: scopes.
+
+use crate::bed::{Bed, JSON, YAML, code, on_both, workflow};
+use openevent_domain::tenant::Environment;
+use serde_json::json;
+
+const NOTE: &str = "do:\n- note:\n    set: { n: 1 }\n";
+
+/// Keys of the same project's test environment, and of another project.
+async fn strangers(bed: &Bed) -> [String; 2] {
+    let mine = bed.app.keyring.operator().project_id.clone();
+    let other = bed.project("other").await;
+    [bed.key_of(&mine, Environment::Test, &["*"]).await, bed.key_of(&other, Environment::Live, &["*"]).await]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_tenants_things_are_not_found_and_not_listed() {
+    on_both(async |bed| {
+        bed.load("mine", "{ type: a.b }", "do:\n- rest:\n    wait: { hours: 1 }\n").await;
+        let sent = bed.signal("a.b", json!({})).await;
+        let (signal, run) = (
+            sent["event_id"].as_str().unwrap().to_owned(),
+            sent["runs"][0]["run_id"].as_str().unwrap().to_owned(),
+        );
+        for key in strangers(bed).await {
+            let key = ("x-api-key", key.as_str());
+            for (method, path) in [
+                ("GET", format!("/api/v1/signals/{signal}")),
+                ("POST", format!("/api/v1/signals/{signal}/replay")),
+                ("GET", format!("/api/v1/runs/{run}")),
+                ("POST", format!("/api/v1/runs/{run}/cancel")),
+                ("POST", format!("/api/v1/runs/{run}/suspend")),
+                ("POST", format!("/api/v1/runs/{run}/resume")),
+                ("GET", "/api/v1/workflows/shop/mine".to_owned()),
+                ("DELETE", "/api/v1/workflows/shop/mine".to_owned()),
+                ("POST", "/api/v1/workflows/shop/mine/runs".to_owned()),
+            ] {
+                let theirs = bed.send(method, &path, &[key], "").await;
+                assert_eq!((theirs.status, code(&theirs).as_str()), (404, "NOT_FOUND"), "{method} {path}");
+            }
+            for path in ["/api/v1/signals", "/api/v1/runs", "/api/v1/workflows"] {
+                let list = bed.send("GET", path, &[key], "").await.json();
+                assert_eq!((&list["data"], &list["meta"]["total"]), (&json!([]), &json!(0)), "{path}");
+            }
+            let by_signal = bed.send("GET", &format!("/api/v1/runs?eventId={signal}"), &[key], "").await;
+            assert_eq!(by_signal.json()["data"], json!([]));
+        }
+        assert_ne!(bed.data(&format!("/api/v1/runs/{run}")).await["status"], "cancelled");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_starts_only_its_own_tenants_workflows() {
+    on_both(async |bed| {
+        bed.load("same", "{ type: a.b }", NOTE).await;
+        for key in strangers(bed).await {
+            let key = ("x-api-key", key.as_str());
+            let alone = bed.ingest(&[key, JSON], r#"{"name":"a.b"}"#).await.json();
+            assert_eq!(alone["data"]["runs"], json!([]));
+            let path = "/api/v1/workflows/shop/same";
+            let put = bed.send("PUT", path, &[key, YAML], workflow("same", "{ type: a.b }", NOTE)).await;
+            assert_eq!(put.status, 201, "the same name is free for everybody");
+            let own = bed.ingest(&[key, JSON], r#"{"name":"a.b"}"#).await.json();
+            assert_eq!(own["data"]["runs"].as_array().unwrap().len(), 1);
+        }
+        assert_eq!(bed.signals_total().await, 0);
+        assert_eq!(bed.data("/api/v1/runs").await, json!([]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_a_key_and_a_cloud_event_bind_one_tenant_only() {
+    on_both(async |bed| {
+        let strict = json!({"schema": {"type": "object", "required": ["x"]}}).to_string();
+        let path = "/api/v1/event-types/a.b";
+        assert_eq!(bed.send("PUT", path, &[crate::bed::OPERATOR, JSON], strict).await.status, 201);
+        let once = ("idempotency-key", "one");
+        let event = json!({"specversion": "1.0", "type": "c.d", "source": "/s", "id": "1"}).to_string();
+        let kind = ("content-type", "application/cloudevents+json");
+        let mut ids =
+            vec![bed.ingest(&[crate::bed::OPERATOR, kind], &event).await.json()["event_id"].clone()];
+        for key in strangers(bed).await {
+            let key = ("x-api-key", key.as_str());
+            assert_eq!(bed.send("GET", path, &[key], "").await.status, 404);
+            let reply = bed.ingest(&[key, JSON, once], r#"{"name":"a.b"}"#).await;
+            assert_eq!((reply.status, reply.header("idempotency-replayed")), (202, None));
+            ids.push(bed.ingest(&[key, kind], &event).await.json()["event_id"].clone());
+        }
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+    })
+    .await;
+}
