@@ -455,6 +455,7 @@ impl Driver {
     fn listen(&mut self, handle: u64, op: u64, names: Vec<Option<String>>, since: Millis) {
         let Some(live) = self.runs.get(&handle) else { return };
         self.listeners.add(&live.tenant, handle, op, &names);
+        self.store.wake().want_signals(true);
         let (store, outbox, tenant) = (Arc::clone(&self.store), self.outbox.clone(), live.tenant.clone());
         let look_back = async move {
             for name in names {
@@ -574,9 +575,10 @@ impl Driver {
         }
     }
 
-    /// How many runs are live, for the gauges; those who no longer wait for a run are forgotten.
+    /// Says how many runs are live, and forgets who no longer waits: watchers here, the engine for signals.
     pub(crate) fn report(&mut self) {
         self.forget_idle_watchers();
+        self.store.wake().want_signals(!self.listeners.is_empty());
         let waiting = self.runs.values().filter(|live| live.run.status() == Status::Waiting).count();
         metrics::gauge!("openevent_engine_runs_live").set(self.runs.len() as f64);
         metrics::gauge!("openevent_engine_runs_waiting").set(waiting as f64);

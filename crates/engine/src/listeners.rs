@@ -64,6 +64,11 @@ impl Listeners {
         handles
     }
 
+    /// Whether nobody waits for anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
     /// What is waited for at all.
     pub(crate) fn wanted(&self) -> Vec<(Tenant, Option<String>)> {
         self.by_name.keys().cloned().collect()

@@ -62,17 +62,19 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Tells a committed group's notices in order, then answers its callers.
-pub(crate) fn committed(jobs: Vec<Job>, wake: &Wake) {
-    let mut stirs = false;
+/// Tells what a committed group made, in order and at once, then answers its callers.
+pub(crate) fn committed(mut jobs: Vec<Job>, wake: &Wake) {
+    let mut told = Notice::default();
+    for job in &mut jobs {
+        told.signals.append(&mut job.set.notice.signals);
+        told.runs.append(&mut job.set.notice.runs);
+    }
+    let stirs = !told.is_empty();
+    if stirs {
+        wake.tell(told);
+    }
     for job in jobs {
-        let Job { mut set, reply } = job;
-        let notice: Notice = std::mem::take(&mut set.notice);
-        if !notice.is_empty() {
-            stirs = true;
-            wake.tell(notice);
-        }
-        let _ = reply.send(Ok(()));
+        let _ = job.reply.send(Ok(()));
     }
     if stirs {
         wake.stir();

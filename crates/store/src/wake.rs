@@ -18,6 +18,7 @@ pub struct Wake {
     receiver: flume::Receiver<Notice>,
     missed: AtomicBool,
     listening: AtomicBool,
+    signals_wanted: AtomicBool,
     stirred: watch::Sender<u64>,
 }
 
@@ -29,15 +30,17 @@ impl Default for Wake {
             receiver,
             missed: AtomicBool::new(false),
             listening: AtomicBool::new(false),
+            signals_wanted: AtomicBool::new(true),
             stirred: watch::Sender::new(0),
         }
     }
 }
 
 impl Wake {
-    /// Tells a commit.
+    /// Tells a commit, unless it holds nothing the engine waits for.
     pub(crate) fn tell(&self, notice: Notice) {
-        if self.listening.load(Ordering::Acquire) && self.notices.try_send(notice).is_err() {
+        let is_wanted = !notice.runs.is_empty() || self.signals_wanted.load(Ordering::Acquire);
+        if is_wanted && self.listening.load(Ordering::Acquire) && self.notices.try_send(notice).is_err() {
             self.missed.store(true, Ordering::Release);
         }
     }
@@ -51,6 +54,12 @@ impl Wake {
     pub fn notices(&self) -> flume::Receiver<Notice> {
         self.listening.store(true, Ordering::Release);
         self.receiver.clone()
+    }
+
+    /// Whether commits that only made signals are told. The engine turns it off while no run listens, and
+    /// looks back when one begins to: it need not be woken for every message of a busy sender.
+    pub fn want_signals(&self, wanted: bool) {
+        self.signals_wanted.store(wanted, Ordering::Release);
     }
 
     /// Whether a notice was dropped since the last call.
