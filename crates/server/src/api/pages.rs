@@ -37,6 +37,7 @@ pub(crate) fn routes(document: Value) -> Router<Arc<App>> {
             "/docs/reference.js",
             file("text/javascript; charset=utf-8", include_bytes!("pages/reference.js")),
         )
+        .route("/docs/home.js", file("text/javascript; charset=utf-8", include_bytes!("pages/home.js")))
         .route("/docs/reference.css", file("text/css; charset=utf-8", include_bytes!("pages/reference.css")))
         .route("/openapi.json", serve(File::of("application/json", document.into())))
 }

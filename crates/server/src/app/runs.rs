@@ -163,14 +163,13 @@ async fn ask(app: &App, tenant: &Tenant, id: &RunId, control: Control) -> Result
             (control, now.status.as_str()),
             (Control::Cancel, "cancelled") | (Control::Suspend, "suspended")
         );
-        match (is_done, now.ended_at, now.status.as_str()) {
-            (true, ..) => return Ok(()),
-            (false, Some(_), status) => {
-                return Err(Problem::bad_request(format!("The run has ended already: it is {status}")));
-            }
-            (false, None, "pending") => tokio::time::sleep(BEGINNING_PACE).await,
-            (false, None, _) => return Ok(()),
+        if is_done || (now.ended_at.is_none() && now.status != "pending") {
+            return Ok(());
         }
+        if now.ended_at.is_some() {
+            return Err(Problem::bad_request(format!("The run has ended already: it is {}", now.status)));
+        }
+        tokio::time::sleep(BEGINNING_PACE).await;
     }
     Err(Problem::new(Code::Conflict, "The run is only just starting; please try again"))
 }

@@ -146,6 +146,7 @@ async fn pages_load_nothing_from_elsewhere() {
         ("/", "text/html; charset=utf-8"),
         ("/docs", "text/html; charset=utf-8"),
         ("/docs/reference.js", "text/javascript; charset=utf-8"),
+        ("/docs/home.js", "text/javascript; charset=utf-8"),
         ("/docs/reference.css", "text/css; charset=utf-8"),
     ] {
         let reply = server.get(path, &[]).await;

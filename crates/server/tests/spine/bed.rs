@@ -215,10 +215,8 @@ impl Bed {
             }
         };
         let answer = tokio::time::timeout(PATIENCE, asking).await;
-        match answer {
-            Ok(data) => data,
-            Err(_) => panic!("never as wanted: {path}: {}", self.data(path).await),
-        }
+        let Ok(data) = answer else { panic!("never as wanted: {path}: {}", self.data(path).await) };
+        data
     }
 
     /// A live key of the operator's project.

@@ -10,7 +10,8 @@ const SIGNALS: &str = "/api/v1/signals";
 
 async fn names(bed: &Bed, query: &str) -> Vec<String> {
     let data = bed.data(&format!("{SIGNALS}?{query}")).await;
-    data.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    let rows = data.as_array().expect("a list");
+    rows.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect()
 }
 
 async fn meta(bed: &Bed, query: &str) -> Value {

@@ -12,7 +12,7 @@ const LISTEN: &str = "listen: { to: { one: { with: { type: paid } } } }";
 async fn begun(bed: &Bed, name: &str) -> String {
     let reply = bed.post(&format!("/api/v1/workflows/shop/{name}/runs"), &json!({})).await;
     assert_eq!(reply.status, 201, "{}", reply.text());
-    format!("/api/v1/runs/{}", reply.json()["data"]["id"].as_str().unwrap())
+    format!("/api/v1/runs/{}", reply.json()["data"]["id"].as_str().expect("an id"))
 }
 
 async fn waits(bed: &Bed, run: &str) -> Value {

@@ -4,6 +4,8 @@
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 const DEPTH_MAX = 6;
+// What people come for first; the rest follows by name.
+const TAGS_FIRST = ["Signals", "Workflows", "Runs", "Event types"];
 let api = null;
 
 /** Makes an element: el("p", {class: "x"}, "text", child, …). */
@@ -244,6 +246,11 @@ function errorTable() {
   return [el("h2", {}, "Error codes"), table(rows)];
 }
 
+function place(tag) {
+  const at = TAGS_FIRST.indexOf(tag);
+  return at < 0 ? TAGS_FIRST.length : at;
+}
+
 function show() {
   const reference = document.getElementById("reference"), index = document.getElementById("index");
   document.getElementById("version").textContent = api.info.version;
@@ -256,7 +263,7 @@ function show() {
     }
   }
   reference.replaceChildren(el("h1", {}, api.info.title), el("p", { class: "intro" }, words(api.info.description)));
-  for (const [tag, operations] of [...tags].sort(([a], [b]) => a.localeCompare(b))) {
+  for (const [tag, operations] of [...tags].sort(([a], [b]) => place(a) - place(b) || a.localeCompare(b))) {
     index.append(el("h2", {}, tag));
     reference.append(el("h2", {}, tag));
     for (const { path, method, item, operation } of operations) {
