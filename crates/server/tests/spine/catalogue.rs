@@ -86,3 +86,25 @@ async fn a_start_by_hand_is_refused_by_the_same_schema() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemas_put_at_the_same_time_leave_the_one_that_is_stored_in_force() {
+    on_both(async |bed| {
+        let path = "/api/v1/event-types/order.created";
+        for _ in 0..5 {
+            let put = async |n: usize| {
+                let schema = json!({"schema": {"type": "object", "required": [format!("f{n}")]}}).to_string();
+                let reply = bed.send("PUT", path, &[OPERATOR, JSON], schema).await;
+                assert!(matches!(reply.status, 200 | 201), "{}", reply.text());
+                bed.app.schemas.refresh(&bed.app.store).await.expect("a refresh");
+            };
+            futures::future::join_all((0..8).map(put)).await;
+
+            let stored = bed.data(path).await["schema"]["required"][0].as_str().unwrap().to_owned();
+            bed.signal("order.created", json!({stored.clone(): 1})).await;
+            let issues = refusal(&bed.post("/api/v1/events", &json!({"name": "order.created"})).await);
+            assert_eq!(fields(&issues), [format!("payload.{stored}")]);
+        }
+    })
+    .await;
+}
