@@ -94,8 +94,11 @@ async fn a_suspended_run_keeps_what_comes_until_it_is_resumed() {
                 reply.text()
             );
         }
-        let listed = bed.data("/api/v1/runs?status=suspended").await;
-        assert_eq!(listed.as_array().unwrap().len(), 1);
+        // Lists show phases that have lasted: the engine writes them down a moment later.
+        bed.until("/api/v1/runs?status=suspended", |runs| {
+            runs.as_array().is_some_and(|runs| runs.len() == 1)
+        })
+        .await;
         bed.signal("paid", json!({"n": 1})).await;
         assert_eq!(bed.data(&run).await["status"], "suspended");
 
