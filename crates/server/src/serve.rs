@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How often counts are written behind.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
-/// How often, in flushes, schemas put on other nodes are looked for.
+/// How often, in flushes, what was put on other nodes is looked for.
 const REFRESH_EVERY_FLUSHES: u32 = 6;
 
 /// Serves until `stop` is cancelled and the last answer is given.
@@ -61,6 +61,12 @@ async fn patience(stop: &CancellationToken, drain_ms_max: u64) {
     tokio::time::sleep(Duration::from_millis(drain_ms_max)).await;
 }
 
+/// Reads what other processes put: schemas and workflows.
+async fn keep_up(app: &App) -> Result<(), openevent_store::Error> {
+    app.schemas.refresh(&app.store).await?;
+    app.engine.registry().keep_up().await
+}
+
 /// Keeps the shared state well until `ended`.
 async fn care(app: &App, ended: &CancellationToken) {
     let mut tick = tokio::time::interval(FLUSH_EVERY);
@@ -77,8 +83,8 @@ async fn care(app: &App, ended: &CancellationToken) {
         flushes = flushes.wrapping_add(1);
         if flushes.is_multiple_of(REFRESH_EVERY_FLUSHES) {
             recorder().run_upkeep();
-            if let Err(cause) = app.schemas.refresh(&app.store).await {
-                tracing::debug!(cause = %cause, "schemas could not be read again");
+            if let Err(cause) = keep_up(app).await {
+                tracing::debug!(cause = %cause, "what other nodes changed could not be read");
             }
         }
     }

@@ -20,11 +20,14 @@ use openevent_store::runs::{Filter, JournalEntry, Place, RunRecord};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// The phases a list can be cut down to.
 const PHASES: [&str; 7] = ["pending", "running", "waiting", "suspended", "cancelled", "faulted", "completed"];
 /// The longest a caller may wait for a run.
 pub const WAIT_MAX: Duration = Duration::from_mins(1);
+/// How often a caller who waits looks into the store.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How often, and after which pause, a run that has not begun yet is asked for again.
 const BEGINNING_LOOKS_MAX: u32 = 100;
 const BEGINNING_PACE: Duration = Duration::from_millis(20);
@@ -57,14 +60,37 @@ pub async fn start(
     });
     let reply = guard.commit(&app.store, set, Reply::created(path.clone(), &begun)).await?;
     let (Some(wait), false) = (wait, reply.is_replayed) else { return Ok(reply) };
-    if let Some(watching) = watching {
-        // Whether it ended or the time is over, the store knows best.
-        let _ = tokio::time::timeout(wait, watching).await;
-    }
+    // Whether it ended or the time is over, the store knows best.
+    let _ = tokio::time::timeout(wait, ended(app, tenant, &run.id, watching)).await;
     let shown = show(app, tenant, run.id.as_str()).await?;
     let ended = shown.get("endedAt").is_some();
     let status = if ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(Reply { location: Some(path), ..Reply::with(status, &shown, None) })
+}
+
+/// Ends when the run has: told by the engine of this node, or found in the store when another node drives it.
+async fn ended(app: &App, tenant: &Tenant, id: &RunId, watching: Option<oneshot::Receiver<()>>) {
+    let told = async {
+        let is_told = match watching {
+            Some(watching) => watching.await.is_ok(),
+            None => false,
+        };
+        if !is_told {
+            std::future::pending::<()>().await;
+        }
+    };
+    let found = async {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if matches!(app.store.run(tenant, id).await, Ok(Some(run)) if run.ended_at.is_some()) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = told => {}
+        () = found => {}
+    }
 }
 
 /// How long a caller wants to wait: `30s`, at most [`WAIT_MAX`].
