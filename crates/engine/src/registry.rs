@@ -66,7 +66,8 @@ pub struct Registry {
     store: Arc<Store>,
     book: RwLock<Arc<Book>>,
     definitions: RwLock<HashMap<String, Arc<Definition>>>,
-    refreshing: tokio::sync::Mutex<()>,
+    /// The store's stamp at the last refresh; held while one is under way.
+    stamp: tokio::sync::Mutex<(i64, Millis)>,
 }
 
 impl Registry {
@@ -76,7 +77,7 @@ impl Registry {
             store,
             book: RwLock::default(),
             definitions: RwLock::default(),
-            refreshing: tokio::sync::Mutex::default(),
+            stamp: tokio::sync::Mutex::default(),
         };
         registry.refresh().await?;
         Ok(registry)
@@ -84,7 +85,19 @@ impl Registry {
 
     /// Reads the store again; what was compiled before is kept.
     pub async fn refresh(&self) -> Result<(), Error> {
-        let _alone = self.refreshing.lock().await;
+        let mut stamp = self.stamp.lock().await;
+        self.read(&mut stamp).await
+    }
+
+    /// Reads the store again if another process put or removed a workflow. Input-free; call it now and then.
+    pub async fn keep_up(&self) -> Result<(), Error> {
+        let mut stamp = self.stamp.lock().await;
+        if self.store.workflows_stamp().await? == *stamp { Ok(()) } else { self.read(&mut stamp).await }
+    }
+
+    async fn read(&self, stamp: &mut (i64, Millis)) -> Result<(), Error> {
+        // Before the rows: what changes in between is seen as a change next time.
+        let now = self.store.workflows_stamp().await?;
         let mut book = Book::new();
         for record in self.store.all_workflows().await? {
             let Some(definition) = self.compile(&record.definition_hash, &record.source) else { continue };
@@ -94,6 +107,7 @@ impl Registry {
         book.values_mut().for_each(Shelf::index);
         *self.book.write() = Arc::new(book);
         self.forget_retired();
+        *stamp = now;
         Ok(())
     }
 

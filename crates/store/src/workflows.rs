@@ -63,6 +63,7 @@ static DELETE_VERSION: Sql =
     Sql::same("DELETE FROM workflows WHERE tenant = $1 AND namespace = $2 AND name = $3 AND version = $4");
 const COLUMNS: &str = "SELECT w.tenant, w.namespace, w.name, w.version, w.definition_hash, w.origin, w.created_at, w.updated_at, \
                        d.source FROM workflows w JOIN definitions d ON d.hash = w.definition_hash";
+const STAMP: &str = "SELECT COUNT(*), COALESCE(MAX(updated_at), 0) FROM workflows";
 const DEFINITION: &str = "SELECT source FROM definitions WHERE hash = $1";
 
 pub(crate) const STATEMENTS: &[&Sql] = &[&ADD_DEFINITION, &PUT, &DELETE_VERSION];
@@ -99,6 +100,14 @@ impl Store {
         rows.into_iter().map(record).collect()
     }
 
+    /// Something that changes whenever a workflow of any tenant is put or removed: for noticing what other
+    /// processes did without reading it all.
+    pub async fn workflows_stamp(&self) -> Result<(i64, Millis), Error> {
+        let row = self.row(Select::new(STAMP, [])).await?;
+        let mut row = row.ok_or_else(|| Error::corrupt("a count has no row"))?;
+        Ok((row.int()?, row.int()?))
+    }
+
     /// A definition's source.
     pub async fn definition(&self, hash: &str) -> Result<Option<String>, Error> {
         self.row(Select::new(DEFINITION, [hash.into()])).await?.map(|mut row| row.text()).transpose()
@@ -124,5 +133,5 @@ fn record(mut row: Row) -> Result<WorkflowRecord, Error> {
 }
 
 pub(crate) fn selects() -> Vec<Select> {
-    vec![all(), Select::new(DEFINITION, ["x".into()])]
+    vec![all(), Select::new(STAMP, []), Select::new(DEFINITION, ["x".into()])]
 }
