@@ -2,23 +2,22 @@
 //!
 //! Invariant: a turn is gather → apply → commit → perform. Whatever fails in between leaves the disk as the
 //! truth: the driver forgets its memory and reads it again.
-//! Not here: restoring (`restore`), calling (`actions`), the rows (`batch`).
+//! Not here: restoring (`restore`), what follows a commit (`perform`), emitting (`emit`), the rows (`batch`).
 
-use crate::actions::{self, Calls};
+use crate::actions::Calls;
 use crate::batch::{Batch, Ended};
+use crate::emit::emit;
 use crate::handle::{Message, Parts, Settings};
 use crate::listeners::Listeners;
 use crate::live::{Beginning, Live};
 use crate::registry::Registry;
-use crate::spine::{Draft, Spine};
+use crate::spine::Spine;
 use crate::timers::Timers;
 use openevent_domain::ambient::{Clock, Millis};
 use openevent_domain::id::RunId;
-use openevent_domain::signal::{Attributes, SignalName, cloud_event};
-use openevent_domain::tenant::Tenant;
-use openevent_flow::{Call, Command, Definition, Fault, FaultKind, Input, Outcome, Status};
+use openevent_domain::signal::cloud_event;
+use openevent_flow::{Command, Definition, Fault, Input, Outcome, Status};
 use openevent_store::{NewSignal, Notice, Owner, Store};
-use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +30,7 @@ const MARK_AFTER_MS: i64 = 50;
 /// The longest sleep.
 const TICK_MS: i64 = 1_000;
 /// The longest pause between attempts to write while the database is away.
-const PAUSE_MS_MAX: u64 = 1_000;
+pub(crate) const PAUSE_MS_MAX: u64 = 1_000;
 
 /// The driver; see the module.
 pub(crate) struct Driver {
@@ -44,14 +43,14 @@ pub(crate) struct Driver {
     pub(crate) runs: HashMap<u64, Live>,
     pub(crate) by_id: HashMap<RunId, u64>,
     pub(crate) lease_renewed_at: Millis,
-    spine: Spine,
-    calls: Calls,
-    permits: Arc<Semaphore>,
-    outbox: flume::Sender<Message>,
+    pub(crate) spine: Spine,
+    pub(crate) calls: Calls,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) outbox: flume::Sender<Message>,
     inbox: flume::Receiver<Message>,
     notices: flume::Receiver<Notice>,
     pub(crate) next_handle: u64,
-    timers: Timers,
+    pub(crate) timers: Timers,
     pub(crate) listeners: Listeners,
     watchers: HashMap<RunId, Vec<oneshot::Sender<()>>>,
     /// Watched runs that were live when the memory was lost.
@@ -411,68 +410,6 @@ impl Driver {
         }
     }
 
-    pub(crate) fn perform(&mut self, handle: u64, command: Command) {
-        match command {
-            Command::Call { op, call } => self.call(handle, op, call),
-            Command::Timer { op, at } => self.timers.set(at, handle, op),
-            Command::Listen { op, filters, since } => {
-                let mut names: Vec<Option<String>> =
-                    filters.iter().map(|filter| filter.event_type().map(str::to_owned)).collect();
-                if names.is_empty() {
-                    names.push(None);
-                }
-                self.listen(handle, op, names, since - self.settings.lookback_ms);
-            }
-            Command::Abandon { op } => {
-                if let Some(live) = self.runs.get_mut(&handle) {
-                    live.abandon(op);
-                    self.listeners.abandon(&live.tenant, handle, op);
-                }
-            }
-            Command::Emit { .. } | Command::Finish(_) => {}
-        }
-    }
-
-    fn call(&mut self, handle: u64, op: u64, call: Call) {
-        let Some(live) = self.runs.get_mut(&handle) else { return };
-        let outbox = self.outbox.clone();
-        if matches!(self.calls, Calls::Instant)
-            && outbox.try_send(Message::Answer { handle, input: actions::instant(op) }).is_ok()
-        {
-            return;
-        }
-        let (calls, permits) = (self.calls.clone(), Arc::clone(&self.permits));
-        let (run, deadline) = (live.id.clone(), self.settings.call_deadline);
-        let work = async move {
-            let Ok(_permit) = permits.acquire().await else { return };
-            let input = actions::perform(&calls, &run, op, call, deadline).await;
-            let _ = outbox.send_async(Message::Answer { handle, input }).await;
-        };
-        live.calls.retain(|(_, running)| !running.is_finished());
-        live.calls.push((op, self.owner.tasks.spawn(work).abort_handle()));
-    }
-
-    fn listen(&mut self, handle: u64, op: u64, names: Vec<Option<String>>, since: Millis) {
-        let Some(live) = self.runs.get(&handle) else { return };
-        self.listeners.add(&live.tenant, handle, op, &names);
-        self.store.wake().want_signals(true);
-        let (store, outbox, tenant) = (Arc::clone(&self.store), self.outbox.clone(), live.tenant.clone());
-        let look_back = async move {
-            for name in names {
-                let offer = |events| {
-                    let outbox = outbox.clone();
-                    async move { outbox.send_async(Message::Offer { handle, events }).await.is_ok() }
-                };
-                // What is offered twice is consumed once, so the whole look is repeated.
-                while crate::restore::look_back(&store, &tenant, name.as_deref(), since, offer).await.is_err()
-                {
-                    tokio::time::sleep(Duration::from_millis(PAUSE_MS_MAX)).await;
-                }
-            }
-        };
-        self.owner.tasks.spawn(self.owner.stop.clone().run_until_cancelled_owned(look_back));
-    }
-
     fn forget_everything(&mut self) {
         self.unsure.extend(self.watchers.keys().filter(|run| self.by_id.contains_key(run)).cloned());
         self.runs.clear();
@@ -506,50 +443,6 @@ enum Woken {
     Notice(Notice),
     Message(Message),
     Time,
-}
-
-/// Puts an emitted event on the spine; the answer is the event as sent, or why it was not.
-fn emit(spine: &Spine, tenant: &Tenant, op: u64, event: Value, batch: &mut Batch) -> Input {
-    match draft(tenant, event).and_then(|draft| {
-        let refused = |refusal: crate::spine::Refusal| {
-            let words = refusal.0.iter().map(|issue| format!("{}: {}", issue.field, issue.issue));
-            Fault::new(FaultKind::Validation, words.collect::<Vec<_>>().join("; "))
-        };
-        spine.admit(draft, batch.now).map_err(refused)
-    }) {
-        Ok(admitted) => {
-            let signal = &admitted.signal;
-            let payload = serde_json::from_str(&signal.payload).unwrap_or_default();
-            let value = cloud_event(
-                signal.id.as_str(),
-                &signal.name,
-                payload,
-                &signal.attributes,
-                signal.received_at,
-            );
-            batch.signal(admitted);
-            Input::Done { op, value }
-        }
-        Err(error) => Input::Failed { op, error },
-    }
-}
-
-fn draft(tenant: &Tenant, event: Value) -> Result<Draft, Fault> {
-    let invalid = |words: String| Fault::new(FaultKind::Validation, words);
-    let Value::Object(mut attributes) = event else {
-        return Err(invalid("an event is an object".to_owned()));
-    };
-    let name = attributes.remove("type");
-    let name = name.as_ref().and_then(Value::as_str).unwrap_or_default();
-    let name = SignalName::parse(name).map_err(|bad| invalid(format!("the event's type {bad}")))?;
-    let payload = match attributes.remove("data") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(payload)) => payload,
-        // Payloads are objects; any other data travels under one name.
-        Some(other) => Map::from_iter([("value".to_owned(), other)]),
-    };
-    attributes.remove("specversion");
-    Ok(Draft { tenant: tenant.clone(), name, payload, attributes: Attributes(attributes), replay_of: None })
 }
 
 impl Driver {

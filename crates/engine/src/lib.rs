@@ -8,9 +8,11 @@
 mod actions;
 mod batch;
 mod driver;
+mod emit;
 mod handle;
 mod listeners;
 mod live;
+mod perform;
 mod registry;
 mod restore;
 mod spine;

@@ -16,7 +16,7 @@ use openevent_store::{Error, Store, WriteSet};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -118,12 +118,14 @@ pub async fn keep(
     stop: CancellationToken,
 ) {
     let (changed, mut changes) = mpsc::channel(1);
-    let told = move |_: notify::Result<notify::Event>| {
-        // A full queue has been told already.
-        let _ = changed.try_send(());
+    let told = move |event: notify::Result<notify::Event>| {
+        // Our own reading is no change; a full queue has been told already.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            let _ = changed.try_send(());
+        }
     };
     let mut watcher = notify::recommended_watcher(told).ok();
-    let mut watched = false;
+    let (mut watched, mut seen) = (false, None);
     while !stop.is_cancelled() {
         if let Some(watcher) = watcher.as_mut().filter(|_| !watched) {
             watched = watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok();
@@ -134,10 +136,16 @@ pub async fn keep(
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
         while changes.try_recv().is_ok() {}
+        let now = Some(look(&folder));
+        if now == seen {
+            continue;
+        }
+        seen = now;
         match load(&folder, &app.store, app.engine.registry(), &project, app.clock.now()).await {
             Ok(report) => report.tell(&mut said),
             Err(cause) => {
                 tracing::warn!(error = %cause, "the workflows folder could not be brought into the store");
+                seen = None;
             }
         }
     }
@@ -213,6 +221,15 @@ fn paths(folder: &Path, report: &mut Report) -> Vec<PathBuf> {
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_read).collect();
     paths.sort();
     paths
+}
+
+/// What a folder looks like from the outside: reading a thousand definitions again costs more than this.
+fn look(folder: &Path) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
+    let outside = |path: PathBuf| match std::fs::metadata(&path) {
+        Ok(about) => (path, about.modified().ok(), about.len()),
+        Err(_) => (path, None, 0),
+    };
+    paths(folder, &mut Report::default()).into_iter().map(outside).collect()
 }
 
 fn read_file(path: &Path) -> Result<File, Vec<String>> {

@@ -1,0 +1,55 @@
+//! What a run emits, put on the spine in the commit of the input that made it emit.
+//!
+//! Invariant: the answer to an emission is journalled with the signal itself, so neither is there without the other.
+//! Not here: the spine.
+
+use crate::batch::Batch;
+use crate::spine::{Draft, Refusal, Spine};
+use openevent_domain::signal::{Attributes, SignalName, cloud_event};
+use openevent_domain::tenant::Tenant;
+use openevent_flow::{Fault, FaultKind, Input};
+use serde_json::{Map, Value};
+
+/// Puts an emitted event on the spine; the answer is the event as sent, or why it was not.
+pub(crate) fn emit(spine: &Spine, tenant: &Tenant, op: u64, event: Value, batch: &mut Batch) -> Input {
+    match draft(tenant, event).and_then(|draft| {
+        let refused = |refusal: Refusal| {
+            let words = refusal.0.iter().map(|issue| format!("{}: {}", issue.field, issue.issue));
+            Fault::new(FaultKind::Validation, words.collect::<Vec<_>>().join("; "))
+        };
+        spine.admit(draft, batch.now).map_err(refused)
+    }) {
+        Ok(admitted) => {
+            let signal = &admitted.signal;
+            let payload = serde_json::from_str(&signal.payload).unwrap_or_default();
+            let value = cloud_event(
+                signal.id.as_str(),
+                &signal.name,
+                payload,
+                &signal.attributes,
+                signal.received_at,
+            );
+            batch.signal(admitted);
+            Input::Done { op, value }
+        }
+        Err(error) => Input::Failed { op, error },
+    }
+}
+
+fn draft(tenant: &Tenant, event: Value) -> Result<Draft, Fault> {
+    let invalid = |words: String| Fault::new(FaultKind::Validation, words);
+    let Value::Object(mut attributes) = event else {
+        return Err(invalid("an event is an object".to_owned()));
+    };
+    let name = attributes.remove("type");
+    let name = name.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let name = SignalName::parse(name).map_err(|bad| invalid(format!("the event's type {bad}")))?;
+    let payload = match attributes.remove("data") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(payload)) => payload,
+        // Payloads are objects; any other data travels under one name.
+        Some(other) => Map::from_iter([("value".to_owned(), other)]),
+    };
+    attributes.remove("specversion");
+    Ok(Draft { tenant: tenant.clone(), name, payload, attributes: Attributes(attributes), replay_of: None })
+}
