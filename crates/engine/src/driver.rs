@@ -27,6 +27,8 @@ use tokio::sync::{Semaphore, oneshot};
 const TURN_MAX: usize = 2_048;
 /// How long a phase that no journal entry carries may wait before it is written.
 const MARK_AFTER_MS: i64 = 50;
+/// The same while answers are waiting, which may end the run and spare the row.
+const MARK_AFTER_BUSY_MS: i64 = 500;
 /// The longest sleep.
 const TICK_MS: i64 = 1_000;
 /// The longest pause between attempts to write while the database is away.
@@ -334,7 +336,8 @@ impl Driver {
 
     /// Writes phases that have lasted: most runs end before theirs is worth a row.
     fn mark_dirty(&mut self, batch: &mut Batch) {
-        if self.dirty.is_empty() || batch.now < self.dirty_since + MARK_AFTER_MS {
+        let pause_ms = if self.inbox.is_empty() { MARK_AFTER_MS } else { MARK_AFTER_BUSY_MS };
+        if self.dirty.is_empty() || batch.now < self.dirty_since + pause_ms {
             return;
         }
         for handle in std::mem::take(&mut self.dirty) {
