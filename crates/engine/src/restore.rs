@@ -55,13 +55,13 @@ impl Driver {
             if due {
                 self.lease_renewed_at = now;
             }
-            return !missed || self.take_up_pending().await.is_ok() && self.hear_other_nodes(now).await;
+            return !missed || self.take_up_pending().await.is_ok() && self.hear_other_nodes().await;
         }
         if due {
             let held = self.hold_lease().await || now - self.lease_renewed_at < LEASE_MS - RENEW_MS;
-            return held && self.take_up_pending().await.is_ok() && self.hear_other_nodes(now).await;
+            return held && self.take_up_pending().await.is_ok() && self.hear_other_nodes().await;
         }
-        !missed || self.take_up_pending().await.is_ok() && self.hear_other_nodes(now).await
+        !missed || self.take_up_pending().await.is_ok() && self.hear_other_nodes().await
     }
 
     pub(crate) async fn give_lease_back(&self) {
@@ -73,7 +73,9 @@ impl Driver {
     }
 
     /// Signals other nodes took in, or whose notice did not fit into the queue: offered again from a little before the last look; runs know what they had.
-    async fn hear_other_nodes(&mut self, now: Millis) -> bool {
+    async fn hear_other_nodes(&mut self) -> bool {
+        // Read here: the calls before may have begun runs that listen from later than their caller's time.
+        let now = self.clock.now();
         for (tenant, name) in self.listeners.wanted() {
             let mut found = Vec::new();
             let since = now - 2 * LEASE_MS;
