@@ -267,7 +267,11 @@ impl Driver {
         let event =
             cloud_event(signal.id.as_str(), &signal.name, payload, &signal.attributes, signal.received_at);
         for handle in handles {
-            self.advance(handle, Input::Signal { event: event.clone() }, batch);
+            // A notice may come late, after a run began that looks back less far than this signal is old.
+            let hears = |live: &Live| signal.received_at >= live.hears_from;
+            if self.runs.get(&handle).is_some_and(hears) {
+                self.advance(handle, Input::Signal { event: event.clone() }, batch);
+            }
         }
     }
 

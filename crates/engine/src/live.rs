@@ -19,6 +19,8 @@ pub(crate) struct Live {
     pub(crate) definition: Arc<Definition>,
     pub(crate) run: Run,
     pub(crate) seq: i64,
+    /// Signals received before this are not offered: where its earliest look back began.
+    pub(crate) hears_from: i64,
     /// The phase on disk.
     pub(crate) marked: Status,
     /// Whether it was read from the store rather than told of: its notice may still come.
@@ -78,6 +80,7 @@ impl Live {
             definition,
             run: Run::new(),
             seq: 0,
+            hears_from: i64::MAX,
             marked: Status::Pending,
             taken_up: false,
             calls: Vec::new(),

@@ -54,7 +54,8 @@ impl Driver {
     }
 
     fn listen(&mut self, handle: u64, op: u64, names: Vec<Option<String>>, since: Millis) {
-        let Some(live) = self.runs.get(&handle) else { return };
+        let Some(live) = self.runs.get_mut(&handle) else { return };
+        live.hears_from = live.hears_from.min(since);
         self.listeners.add(&live.tenant, handle, op, &names);
         self.store.wake().want_signals(true);
         let (store, outbox, tenant) = (Arc::clone(&self.store), self.outbox.clone(), live.tenant.clone());
