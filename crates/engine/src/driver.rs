@@ -16,8 +16,10 @@ use crate::timers::Timers;
 use openevent_domain::ambient::{Clock, Millis};
 use openevent_domain::id::RunId;
 use openevent_domain::signal::cloud_event;
+use openevent_domain::tenant::Tenant;
 use openevent_flow::{Command, Definition, Fault, Input, Outcome, Status};
 use openevent_store::{NewSignal, Notice, Owner, Store};
+use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,7 +189,8 @@ impl Driver {
             }
         }
         for signal in &notice.signals {
-            self.offer_everywhere(signal, batch);
+            let heard = Heard { tenant: &signal.tenant, name: &signal.name, received_at: signal.received_at };
+            self.offer(heard, || event_of(signal), batch);
         }
         Ok(())
     }
@@ -258,20 +261,18 @@ impl Driver {
         handle
     }
 
-    fn offer_everywhere(&mut self, signal: &NewSignal, batch: &mut Batch) {
-        let handles = self.listeners.of(&signal.tenant, &signal.name);
+    /// Offers a signal to the runs that listen for it, except those that look back less far than it is old: it
+    /// may come late, by a notice that waited or from another node.
+    pub(crate) fn offer(&mut self, heard: Heard<'_>, event: impl FnOnce() -> Value, batch: &mut Batch) {
+        let mut handles = self.listeners.of(heard.tenant, heard.name);
+        let hears = |live: &Live| heard.received_at >= live.hears_from;
+        handles.retain(|handle| self.runs.get(handle).is_some_and(hears));
         if handles.is_empty() {
             return;
         }
-        let payload = serde_json::from_str(&signal.payload).unwrap_or_default();
-        let event =
-            cloud_event(signal.id.as_str(), &signal.name, payload, &signal.attributes, signal.received_at);
+        let event = event();
         for handle in handles {
-            // A notice may come late, after a run began that looks back less far than this signal is old.
-            let hears = |live: &Live| signal.received_at >= live.hears_from;
-            if self.runs.get(&handle).is_some_and(hears) {
-                self.advance(handle, Input::Signal { event: event.clone() }, batch);
-            }
+            self.advance(handle, Input::Signal { event: event.clone() }, batch);
         }
     }
 
@@ -443,6 +444,19 @@ impl Driver {
             !watchers.is_empty()
         });
     }
+}
+
+/// Whose signal it is, its name, and when it came: what decides who is offered it.
+#[derive(Clone, Copy)]
+pub(crate) struct Heard<'a> {
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) name: &'a str,
+    pub(crate) received_at: Millis,
+}
+
+fn event_of(signal: &NewSignal) -> Value {
+    let payload = serde_json::from_str(&signal.payload).unwrap_or_default();
+    cloud_event(signal.id.as_str(), &signal.name, payload, &signal.attributes, signal.received_at)
 }
 
 /// What ended a wait.

@@ -8,6 +8,7 @@ use crate::driver::{Driver, PAUSE_MS_MAX};
 use crate::handle::Message;
 use openevent_domain::ambient::Millis;
 use openevent_flow::{Call, Command};
+use openevent_store::signals::SignalRecord;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,8 +62,9 @@ impl Driver {
         let (store, outbox, tenant) = (Arc::clone(&self.store), self.outbox.clone(), live.tenant.clone());
         let look_back = async move {
             for name in names {
-                let offer = |events| {
+                let offer = |records: Vec<SignalRecord>| {
                     let outbox = outbox.clone();
+                    let events = records.into_iter().map(crate::restore::event).collect();
                     async move { outbox.send_async(Message::Offer { handle, events }).await.is_ok() }
                 };
                 // What is offered twice is consumed once, so the whole look is repeated.

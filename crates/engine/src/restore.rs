@@ -5,7 +5,7 @@
 //! Not here: the turns that follow (see `driver`).
 
 use crate::batch::Batch;
-use crate::driver::{Driver, Lost};
+use crate::driver::{Driver, Heard, Lost};
 use crate::live::Live;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::RunId;
@@ -51,17 +51,15 @@ impl Driver {
         if due {
             self.report();
         }
-        if self.store.dialect() == Dialect::Sqlite {
-            if due {
-                self.lease_renewed_at = now;
-            }
-            return !missed || self.take_up_pending().await.is_ok() && self.hear_other_nodes().await;
+        let alone = self.store.dialect() == Dialect::Sqlite;
+        if due && alone {
+            self.lease_renewed_at = now;
         }
-        if due {
-            let held = self.hold_lease().await || now - self.lease_renewed_at < LEASE_MS - RENEW_MS;
-            return held && self.take_up_pending().await.is_ok() && self.hear_other_nodes().await;
+        if due && !alone && !self.hold_lease().await && now - self.lease_renewed_at >= LEASE_MS - RENEW_MS {
+            return false;
         }
-        !missed || self.take_up_pending().await.is_ok() && self.hear_other_nodes().await
+        let looks = missed || (due && !alone);
+        !looks || self.take_up_pending().await.is_ok() && self.hear_other_nodes().await
     }
 
     pub(crate) async fn give_lease_back(&self) {
@@ -72,26 +70,26 @@ impl Driver {
         }
     }
 
-    /// Signals other nodes took in, or whose notice did not fit into the queue: offered again from a little before the last look; runs know what they had.
+    /// Signals other nodes took in, or whose notice did not fit into the queue: offered again from a little
+    /// before the last look; runs know what they had.
     async fn hear_other_nodes(&mut self) -> bool {
         // Read here: the calls before may have begun runs that listen from later than their caller's time.
         let now = self.clock.now();
         for (tenant, name) in self.listeners.wanted() {
             let mut found = Vec::new();
             let since = now - 2 * LEASE_MS;
-            let looked = look_back(&self.store, &tenant, name.as_deref(), since, |events| {
-                found.extend(events);
+            let looked = look_back(&self.store, &tenant, name.as_deref(), since, |records| {
+                found.extend(records);
                 std::future::ready(true)
             });
             if looked.await.is_err() {
                 return false;
             }
             let mut batch = Batch::new(now);
-            for event in found {
-                let name = event["type"].as_str().unwrap_or_default().to_owned();
-                for handle in self.listeners.of(&tenant, &name) {
-                    self.feed(handle, VecDeque::from([Input::Signal { event: event.clone() }]), &mut batch);
-                }
+            for record in found {
+                let (name, received_at) = (record.name.clone(), record.received_at);
+                let heard = Heard { tenant: &tenant, name: &name, received_at };
+                self.offer(heard, || event(record), &mut batch);
             }
             if self.settle(batch).await.is_err() {
                 return false;
@@ -209,7 +207,7 @@ pub(crate) async fn look_back<F>(
     tenant: &Tenant,
     name: Option<&str>,
     since: Millis,
-    mut hand_over: impl FnMut(Vec<Value>) -> F,
+    mut hand_over: impl FnMut(Vec<SignalRecord>) -> F,
 ) -> Result<(), Lost>
 where
     F: Future<Output = bool>,
@@ -227,12 +225,13 @@ where
         let Some(last) = page.last() else { return Ok(()) };
         place = Place::After(last.received_at, last.seq);
         let full = page.len() as i64 == PAGE_SIGNALS;
-        if !hand_over(page.into_iter().map(event).collect()).await || !full {
+        if !hand_over(page).await || !full {
             return Ok(());
         }
     }
 }
 
-fn event(record: SignalRecord) -> Value {
+/// A stored signal as runs see it.
+pub(crate) fn event(record: SignalRecord) -> Value {
     cloud_event(record.id.as_str(), &record.name, record.payload, &record.attributes, record.received_at)
 }
