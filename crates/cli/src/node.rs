@@ -6,18 +6,20 @@
 
 use crate::ambient::{SystemChance, SystemClock};
 use crate::config::Config;
-use crate::failure::{Explain as _, explain, usage};
+use crate::failure::{Explain as _, explain, failed, usage};
 use openevent_domain::ambient::{Chance, Clock};
 use openevent_domain::id::ProjectId;
 use openevent_domain::tenant::{DEFAULT_PROJECT, is_project_name};
 use openevent_store::keys::Project;
 use openevent_store::{Error, Location, Options, Owner, Store};
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Locked by the one server that works on a data directory.
+const LOCK_FILE: &str = "openevent.lock";
 /// Readable, writable and enterable for the owner alone.
 const PRIVATE_DIR: u32 = 0o700;
 
@@ -55,6 +57,27 @@ impl Node {
             chance: Arc::new(SystemChance),
             config: Arc::new(config),
         })
+    }
+
+    /// Takes the data directory for this server alone, for as long as the answer lives: two engines on one file
+    /// would make every call twice. On PostgreSQL the engine's lease decides. The system lets go of the lock
+    /// when the process ends, however it ends.
+    pub(crate) fn serve_alone(&self) -> anyhow::Result<Option<File>> {
+        let Location::File(_) = self.store.location() else { return Ok(None) };
+        let path = self.config.data_dir.join(LOCK_FILE);
+        let shown = path.display();
+        let opened = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock =
+            opened.explain(format!("cannot open {shown}"), "see that the data directory is writable")?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => {
+                let dir = self.config.data_dir.display();
+                let hint = "stop it, name another --data-dir, or let several servers share PostgreSQL by DATABASE_URL";
+                Err(failed(format!("another server works on the data in {dir}"), hint))
+            }
+            Err(TryLockError::Error(cause)) => Err(explain(cause, format!("cannot lock {shown}"), "")),
+        }
     }
 
     /// The project of a name, made when it is new.

@@ -26,6 +26,7 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
     let node = Node::open(config).await?;
+    let _alone = node.serve_alone()?;
     let engine = parts::start_engine(&node).await?;
     let app = parts::start_face(&node, engine).await?;
     housekeeping::start(&node);

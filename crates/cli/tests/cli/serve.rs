@@ -34,6 +34,20 @@ async fn a_port_in_use_is_refused_before_any_data_is_made() {
     assert!(!place.path("data").exists());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_the_same_data_is_refused_until_the_first_is_gone() {
+    let place = Place::new();
+    let first = server(&place).start().await;
+
+    let second = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    first.kill().await;
+    let third = server(&place).start().await;
+
+    assert_eq!((second.code, second.stdout.as_str()), (Some(1), ""));
+    assert!(second.stderr.contains("another server works on the data"), "{}", second.stderr);
+    assert!(third.base_url().starts_with("http://"));
+}
+
 #[test]
 fn a_token_that_looks_like_a_key_is_refused() {
     let place = Place::new();
