@@ -14,6 +14,7 @@ mod listener;
 mod postgres_cluster;
 mod receiver;
 mod server_process;
+mod until;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub use http_client::{Failure, HttpClient, Reply, Stream};
 pub use postgres_cluster::PostgresCluster;
 pub use receiver::{Answer, Conduct, Received, Receiver};
 pub use server_process::{ServerCommand, ServerProcess};
+pub use until::until;
 
 /// How long a wait lasts before it panics: far longer than anything takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -14,14 +14,12 @@ use openevent_store::runs::{self, RunRecord};
 use openevent_store::signals::{Filter, Order, Place, SignalRecord};
 use openevent_store::workflows::{Origin, WorkflowRecord};
 use openevent_store::{Error, Location, Options, Owner, Store, WriteSet};
+pub(crate) use openevent_testkit::until;
 use openevent_testkit::{PATIENCE, PostgresDatabase, SqliteFile, postgres_url, temp_sqlite};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-/// Between two questions of [`until`]: often enough to see things happen, seldom enough to let them.
-const PACE: Duration = Duration::from_millis(3);
+use std::time::Instant;
 
 /// When every test begins: 1 January 2026.
 const NOW: Millis = 1_767_225_600_000;
@@ -271,20 +269,6 @@ pub(crate) async fn on_both(scenario: impl AsyncFn(&Bed)) {
     scenario(&Bed::sqlite().await).await;
     println!("on PostgreSQL");
     scenario(&Bed::postgres().await).await;
-}
-
-/// Asks again and again until the answer is there; panics after [`PATIENCE`].
-pub(crate) async fn until<T>(what: &str, question: impl AsyncFn() -> Option<T>) -> T {
-    let asking = async {
-        let mut pace = tokio::time::interval(PACE);
-        loop {
-            pace.tick().await;
-            if let Some(answer) = question().await {
-                break answer;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never happened: {what}"))
 }
 
 /// Whose everything is.

@@ -10,13 +10,10 @@ use openevent_domain::signal::Attributes;
 use openevent_domain::tenant::Tenant;
 use openevent_store::keys::{KeyRecord, Project};
 use openevent_store::{Error, Location, NewRun, NewSignal, Options, Owner, Store, TriggerRecord, WriteSet};
-use openevent_testkit::{PATIENCE, PostgresDatabase, SqliteFile, postgres_url, temp_sqlite};
+pub(crate) use openevent_testkit::until;
+use openevent_testkit::{PostgresDatabase, SqliteFile, postgres_url, temp_sqlite};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-/// Between two questions of [`until`]: often enough to see things happen, seldom enough to let them.
-const PACE: Duration = Duration::from_millis(3);
 
 /// The time of every test: 1 January 2026.
 pub(crate) const NOW: Millis = 1_767_225_600_000;
@@ -107,20 +104,6 @@ pub(crate) async fn on_both(scenario: impl AsyncFn(&Bed)) {
     scenario(&Bed::sqlite().await).await;
     println!("on PostgreSQL");
     scenario(&Bed::postgres().await).await;
-}
-
-/// Asks again and again until the answer is there; panics after [`PATIENCE`].
-pub(crate) async fn until<T>(what: &str, question: impl AsyncFn() -> Option<T>) -> T {
-    let asking = async {
-        let mut pace = tokio::time::interval(PACE);
-        loop {
-            pace.tick().await;
-            if let Some(answer) = question().await {
-                break answer;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never happened: {what}"))
 }
 
 /// The tenant of most rows.
