@@ -31,7 +31,7 @@ impl Driver {
                     self.listeners.abandon(&live.tenant, handle, op);
                 }
             }
-            Command::Emit { .. } | Command::Finish(_) => {}
+            Command::Emit { .. } | Command::Child { .. } | Command::Finish(_) => {}
         }
     }
 

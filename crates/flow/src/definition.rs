@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::Model;
 use crate::parse::{self, Head};
-use crate::{Issue, SchemaError, Trigger};
+use crate::{Controls, Documents, Issue, Missing, Schedule, SchemaError, Trigger};
 
 /// A parsed, validated and compiled workflow; share it as `Arc<Definition>`.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Definition {
     head: Head,
     hash: String,
     trigger: Option<Trigger>,
+    schedule: Option<Schedule>,
+    controls: Option<Controls>,
     pub(crate) model: Model,
 }
 
@@ -26,15 +28,23 @@ pub struct Parsed {
     pub definition: Definition,
     /// Parts that are valid but not offered here; such a task faults when it is reached.
     pub warnings: Vec<Issue>,
+    /// Documents that have to be given to [`Definition::parse_with`]; a task that needs one faults when it is reached.
+    pub missing: Vec<Missing>,
 }
 
 impl Definition {
     /// Reads YAML or JSON. The error lists every [`Invalid`](crate::IssueKind::Invalid) finding in document order.
     pub fn parse(source: &str) -> Result<Parsed, Vec<Issue>> {
+        Self::parse_with(source, &Documents::new())
+    }
+
+    /// As [`parse`](Self::parse), with documents from elsewhere.
+    pub fn parse_with(source: &str, _documents: &Documents) -> Result<Parsed, Vec<Issue>> {
         let reading = parse::read(source)?;
         let hash = hash(&reading.document);
         let parse::Reading { document, head, model, trigger, warnings } = reading;
-        Ok(Parsed { definition: Self { document, head, hash, trigger, model }, warnings })
+        let definition = Self { document, head, hash, trigger, schedule: None, controls: None, model };
+        Ok(Parsed { definition, warnings, missing: Vec::new() })
     }
 
     /// `document.namespace`.
@@ -75,6 +85,16 @@ impl Definition {
     /// `schedule.on`, if events start this workflow.
     pub fn trigger(&self) -> Option<&Trigger> {
         self.trigger.as_ref()
+    }
+
+    /// When the clock starts this workflow.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.schedule.as_ref()
+    }
+
+    /// What it says about its runs among each other.
+    pub fn controls(&self) -> Option<&Controls> {
+        self.controls.as_ref()
     }
 
     /// Checks `input.schema` against the input a run would start with.

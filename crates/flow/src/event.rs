@@ -18,10 +18,30 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Any of these starts a run; an empty list means every event does.
+    /// Events that match any of these matter to it; an empty list means every event does.
     pub fn filters(&self) -> &[Arc<EventFilter>] {
         &self.filters
     }
+
+    /// Whether one event that matches starts a run at once. If not, whoever drives keeps matching events and asks
+    /// [`gather`](Self::gather).
+    pub fn is_immediate(&self) -> bool {
+        true
+    }
+
+    /// What becomes of the events kept so far, in the order they came.
+    pub fn gather(&self, _events: &[Value]) -> Gathered {
+        Gathered::default()
+    }
+}
+
+/// What becomes of kept events; positions in the list that was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gathered {
+    /// Those a run starts with now.
+    pub complete: Option<Vec<usize>>,
+    /// Those that need not be kept any longer, with those of `complete`.
+    pub spent: Vec<usize>,
 }
 
 /// One condition on events, with the values its expressions saw when waiting began.

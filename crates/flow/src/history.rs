@@ -71,21 +71,54 @@ pub struct TaskEntry {
     pub error: Option<Fault>,
 }
 
+/// A run with its tasks: the fold of a journal so far. Serialized, it takes the journal's place.
+#[derive(Clone, Debug, Default)]
+pub struct Chronicle {
+    run: Run,
+    entries: Entries,
+}
+
+impl Chronicle {
+    /// Of a run that has not begun.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in one entry of the journal.
+    pub fn take(&mut self, def: &Definition, now: i64, input: Input) {
+        self.run.apply_traced(def, now, input, &mut self.entries);
+    }
+
+    /// The run.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// Its tasks in starting order.
+    pub fn tasks(&self) -> &[TaskEntry] {
+        &self.entries.list
+    }
+
+    /// Tasks that ended too long ago to be remembered.
+    pub fn omitted(&self) -> u64 {
+        0
+    }
+}
+
 /// Folds a journal of `(time, input)` into the run and its tasks in starting order.
 pub fn history(def: &Definition, journal: impl IntoIterator<Item = (i64, Input)>) -> (Run, Vec<TaskEntry>) {
-    let mut run = Run::new();
-    let mut entries = Entries::default();
+    let mut chronicle = Chronicle::new();
     for (now, input) in journal {
-        run.apply_traced(def, now, input, &mut entries);
+        chronicle.take(def, now, input);
     }
-    (run, entries.list)
+    (chronicle.run, chronicle.entries.list)
 }
 
 /// Where a task stands: in which entry, which round, which task.
 type Spot = (Option<usize>, u32, String);
 
 /// Collects entries. A task begun again at the same spot by another attempt is the same entry.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Entries {
     list: Vec<TaskEntry>,
     of_instance: BTreeMap<u64, usize>,

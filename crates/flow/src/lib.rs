@@ -33,6 +33,7 @@
 //! Invariant: nothing here reads a clock, draws a random number or does I/O. Not here: drivers, storage, HTTP.
 
 mod command;
+mod controls;
 mod definition;
 mod duration;
 mod event;
@@ -42,21 +43,30 @@ pub mod fuzzing;
 mod history;
 mod issue;
 mod jq;
+mod link;
 mod model;
 mod parse;
 mod run;
+mod schedule;
 mod schema;
 mod template;
 mod uri;
 mod yaml;
 
-pub use command::{Call, Command, HttpCall, HttpOutput, Input, Outcome, Status, Step};
+pub use command::{
+    Authentication, Authority, Call, Child, Client, ClientAuthentication, Code, Command, Encoding, HttpCall,
+    HttpOutput, Input, Language, OAuth2, OpenApiCall, Outcome, ProcessCall, Program, Resource, Status, Step,
+    Token, Wait,
+};
+pub use controls::{Concurrency, Controls, Debounce, Idempotency, Keys, Over, Throttle};
 pub use definition::{Definition, Parsed};
-pub use event::{EventFilter, Match, Trigger};
+pub use event::{EventFilter, Gathered, Match, Trigger};
 pub use fault::{Fault, FaultKind};
-pub use history::{TaskEntry, TaskStart, Tracer, history};
+pub use history::{Chronicle, TaskEntry, TaskStart, Tracer, history};
 pub use issue::{Issue, IssueKind};
+pub use link::{Documents, Missing};
 pub use run::{JUMPS_PER_INPUT_MAX, Run, TASKS_PER_INPUT_MAX};
+pub use schedule::Schedule;
 pub use schema::{Schema, SchemaError};
 
 /// Version of the interpreter's behaviour; a run is replayed only under the number it began with.

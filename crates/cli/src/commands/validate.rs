@@ -57,7 +57,7 @@ pub(crate) fn check(file: &Path) -> Checked {
         Err(cause) => return Checked { unreadable: Some(cause.to_string()), ..empty },
     };
     match Definition::parse(&source) {
-        Ok(Parsed { definition, warnings }) => {
+        Ok(Parsed { definition, warnings, .. }) => {
             let text = str::to_owned;
             let workflow = Named {
                 namespace: text(definition.namespace()),

@@ -27,6 +27,7 @@ pub(super) fn call(def: &Definition, frame: &Frame) -> Option<Call> {
         uri: request.uri.clone(),
         headers: request.headers.clone(),
         body: body.as_ref().map(Val::to_json),
+        authentication: None,
         redirect: http.redirect,
         output: http.output,
         reference: task.reference.as_str().to_owned(),

@@ -80,7 +80,7 @@ impl Machine<'_> {
                 fresh
             }
             Input::Resume => self.resume(),
-            Input::Started { .. } => false,
+            Input::Started { .. } | Input::Retry => false,
             input if self.body.held.is_some() => self.hold(input),
             input => self.deliver(input),
         }

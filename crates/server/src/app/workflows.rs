@@ -30,7 +30,7 @@ pub enum Unsupported {
 
 /// Checks a definition without putting it.
 pub fn validate(source: &str) -> Result<Reply, Problem> {
-    let Parsed { definition, warnings } = parse(source)?;
+    let Parsed { definition, warnings, .. } = parse(source)?;
     let data = json!({
         "valid": true, "namespace": definition.namespace(), "name": definition.name(), "version": definition.version(),
     });
@@ -47,7 +47,7 @@ pub async fn put(
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Reply, Problem> {
-    let Parsed { definition, warnings } = parse(&source)?;
+    let Parsed { definition, warnings, .. } = parse(&source)?;
     check_path(&definition, path)?;
     if unsupported == Unsupported::Refused && !warnings.is_empty() {
         return Err(refusal(
