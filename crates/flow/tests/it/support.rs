@@ -93,6 +93,7 @@ impl Play {
                 self.listens.insert(op, filters);
                 format!("listen {op}: {} since +{}", types.join(", "), since - START)
             }
+            Command::Child { op, child } => format!("child {op}: {}/{}", child.namespace, child.name),
             Command::Emit { op, event } => {
                 let words = format!("emit {op}: {event}");
                 self.emits.push_back((op, event));
