@@ -6,7 +6,7 @@
 
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
-use openevent_flow::Definition;
+use openevent_flow::{Definition, Documents};
 use openevent_store::workflows::{Origin, WorkflowRecord};
 use openevent_store::{Error, Store};
 use parking_lot::RwLock;
@@ -100,7 +100,10 @@ impl Registry {
         let now = self.store.workflows_stamp().await?;
         let mut book = Book::new();
         for record in self.store.all_workflows().await? {
-            let Some(definition) = self.compile(&record.definition_hash, &record.source) else { continue };
+            let Some(definition) = self.compile(&record.definition_hash, &record.source, &record.documents)
+            else {
+                continue;
+            };
             let tenant = record.tenant.clone();
             book.entry(tenant).or_default().add(workflow(record, definition));
         }
@@ -153,8 +156,8 @@ impl Registry {
         if let Some(found) = self.definitions.read().get(hash) {
             return Ok(Some(Arc::clone(found)));
         }
-        let source = self.store.definition(hash).await?;
-        Ok(source.and_then(|source| self.compile(hash, &source)))
+        let linked = self.store.definition(hash).await?;
+        Ok(linked.and_then(|linked| self.compile(hash, &linked.source, &linked.documents)))
     }
 
     /// A definition that is in memory already.
@@ -166,11 +169,11 @@ impl Registry {
         Arc::clone(&self.book.read())
     }
 
-    fn compile(&self, hash: &str, source: &str) -> Option<Arc<Definition>> {
+    fn compile(&self, hash: &str, source: &str, documents: &Documents) -> Option<Arc<Definition>> {
         if let Some(found) = self.definitions.read().get(hash) {
             return Some(Arc::clone(found));
         }
-        match Definition::parse(source) {
+        match Definition::parse_with(source, documents) {
             Ok(parsed) => {
                 let definition = Arc::new(parsed.definition);
                 self.definitions.write().insert(hash.to_owned(), Arc::clone(&definition));

@@ -5,7 +5,7 @@
 
 use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
-use crate::{event_types, idempotency, keys, lease, maintenance, rates, runs, signals, workflows};
+use crate::{event_types, idempotency, keys, lease, maintenance, rates, runs, secrets, signals, workflows};
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
     let all = [
@@ -15,6 +15,7 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
         lease::STATEMENTS,
         maintenance::STATEMENTS,
         rates::STATEMENTS,
+        secrets::STATEMENTS,
         workflows::STATEMENTS,
     ];
     all.into_iter().flatten().copied()
@@ -34,6 +35,7 @@ fn selects() -> impl Iterator<Item = Select> {
         maintenance::selects(),
         rates::selects(),
         runs::selects(),
+        secrets::selects(),
         signals::selects(),
         workflows::selects(),
     ];

@@ -24,6 +24,8 @@ pub mod idempotency;
 pub mod keys;
 pub mod rates;
 pub mod runs;
+pub mod seal;
+pub mod secrets;
 pub mod signals;
 pub mod workflows;
 

@@ -9,6 +9,7 @@ use crate::write::{Expect, WriteSet};
 use crate::{Error, Store};
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
+use std::collections::BTreeMap;
 
 /// Where a definition came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +51,25 @@ pub struct WorkflowRecord {
     pub updated_at: Millis,
     /// The definition's text as it was given.
     pub source: String,
+    /// What it was linked with: texts by their address.
+    pub documents: Documents,
 }
 
-static ADD_DEFINITION: Sql =
-    Sql::same("INSERT INTO definitions (hash, source) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING");
+/// Texts of documents by their address.
+pub type Documents = BTreeMap<String, String>;
+
+/// A definition's text, and what it was linked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// The text.
+    pub source: String,
+    /// The documents.
+    pub documents: Documents,
+}
+
+static ADD_DEFINITION: Sql = Sql::same(
+    "INSERT INTO definitions (hash, source, documents) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING",
+);
 static PUT: Sql = Sql::same(
     "INSERT INTO workflows (tenant, namespace, name, version, definition_hash, origin, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, namespace, name, version) DO UPDATE SET \
@@ -62,16 +78,19 @@ static PUT: Sql = Sql::same(
 static DELETE_VERSION: Sql =
     Sql::same("DELETE FROM workflows WHERE tenant = $1 AND namespace = $2 AND name = $3 AND version = $4");
 const COLUMNS: &str = "SELECT w.tenant, w.namespace, w.name, w.version, w.definition_hash, w.origin, w.created_at, w.updated_at, \
-                       d.source FROM workflows w JOIN definitions d ON d.hash = w.definition_hash";
+                       d.source, d.documents FROM workflows w JOIN definitions d ON d.hash = w.definition_hash";
 const STAMP: &str = "SELECT COUNT(*), COALESCE(MAX(updated_at), 0) FROM workflows";
-const DEFINITION: &str = "SELECT source FROM definitions WHERE hash = $1";
+const DEFINITION: &str = "SELECT source, documents FROM definitions WHERE hash = $1";
 
 pub(crate) const STATEMENTS: &[&Sql] = &[&ADD_DEFINITION, &PUT, &DELETE_VERSION];
 
 impl WriteSet {
     /// Puts a version; new runs use it from the commit on.
     pub fn put_workflow(&mut self, workflow: &WorkflowRecord) {
-        let definition = [workflow.definition_hash.as_str().into(), workflow.source.as_str().into()];
+        let documents =
+            (!workflow.documents.is_empty()).then(|| serde_json::json!(workflow.documents).to_string());
+        let definition =
+            [workflow.definition_hash.as_str().into(), workflow.source.as_str().into(), documents.into()];
         self.write(&ADD_DEFINITION, definition, Expect::Any);
         let args: [Value; 8] = [
             workflow.tenant.as_str().into(),
@@ -108,9 +127,13 @@ impl Store {
         Ok((row.int()?, row.int()?))
     }
 
-    /// A definition's source.
-    pub async fn definition(&self, hash: &str) -> Result<Option<String>, Error> {
-        self.row(Select::new(DEFINITION, [hash.into()])).await?.map(|mut row| row.text()).transpose()
+    /// A definition's source and documents.
+    pub async fn definition(&self, hash: &str) -> Result<Option<Linked>, Error> {
+        let row = self.row(Select::new(DEFINITION, [hash.into()])).await?;
+        let linked = |mut row: Row| {
+            Ok(Linked { source: row.text()?, documents: row.json_or_null()?.unwrap_or_default() })
+        };
+        row.map(linked).transpose()
     }
 }
 
@@ -129,6 +152,7 @@ fn record(mut row: Row) -> Result<WorkflowRecord, Error> {
         created_at: row.int()?,
         updated_at: row.int()?,
         source: row.text()?,
+        documents: row.json_or_null()?.unwrap_or_default(),
     })
 }
 

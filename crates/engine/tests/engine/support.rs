@@ -114,6 +114,7 @@ impl Bed {
                 created_at: NOW,
                 updated_at: NOW,
                 source: (*source).into(),
+                documents: openevent_flow::Documents::default(),
             };
             let mut set = WriteSet::new();
             set.put_workflow(&workflow);

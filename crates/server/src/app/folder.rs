@@ -10,7 +10,7 @@ use openevent_domain::ambient::Millis;
 use openevent_domain::id::ProjectId;
 use openevent_domain::tenant::{Environment, Tenant};
 use openevent_engine::Registry;
-use openevent_flow::{Definition, Issue};
+use openevent_flow::{Definition, Documents, Issue};
 use openevent_store::workflows::{Origin, WorkflowRecord};
 use openevent_store::{Error, Store, WriteSet};
 use std::collections::{HashMap, HashSet};
@@ -51,6 +51,7 @@ pub struct Broken {
 struct File {
     path: PathBuf,
     source: String,
+    documents: Documents,
     definition: Definition,
 }
 
@@ -243,7 +244,12 @@ fn read_file(path: &Path) -> Result<File, Vec<String>> {
             for warning in &parsed.warnings {
                 tracing::warn!(file = %path.display(), "{warning}; such a task faults when it is reached");
             }
-            Ok(File { path: path.to_owned(), source, definition: parsed.definition })
+            Ok(File {
+                path: path.to_owned(),
+                source,
+                documents: Documents::default(),
+                definition: parsed.definition,
+            })
         }
         Err(issues) => Err(issues.iter().map(Issue::to_string).collect()),
     }
@@ -260,6 +266,7 @@ fn record(file: &File, tenant: &Tenant, now: Millis) -> WorkflowRecord {
         created_at: now,
         updated_at: now,
         source: file.source.clone(),
+        documents: file.documents.clone(),
     }
 }
 

@@ -13,7 +13,7 @@ use http::StatusCode;
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
 use openevent_engine::Workflow;
-use openevent_flow::{Definition, Issue, Parsed};
+use openevent_flow::{Definition, Documents, Issue, Parsed};
 use openevent_store::WriteSet;
 use openevent_store::workflows::{Origin, WorkflowRecord};
 use serde_json::{Value, json};
@@ -74,6 +74,7 @@ pub async fn put(
         created_at: now,
         updated_at: now,
         source,
+        documents: Documents::default(),
     });
     app.store.submit(set).await?;
     registry.refresh().await?;

@@ -5,7 +5,7 @@
 
 use crate::support::{NOW, on_both, set, stranger, tenant};
 use openevent_store::event_types::EventType;
-use openevent_store::workflows::{Origin, WorkflowRecord};
+use openevent_store::workflows::{Linked, Origin, WorkflowRecord};
 use openevent_store::{Error, Store};
 use serde_json::json;
 
@@ -31,6 +31,7 @@ fn workflow(name: &str, version: &str, hash: &str) -> WorkflowRecord {
         created_at: NOW,
         updated_at: NOW,
         source: format!("# {hash}\n"),
+        documents: [(format!("https://example.com/{hash}"), "call: http".to_owned())].into(),
     }
 }
 
@@ -103,7 +104,9 @@ async fn a_version_put_again_means_the_new_definition_and_the_old_one_stays() {
 
         let all = bed.store.all_workflows().await.unwrap();
         assert_eq!(all, [WorkflowRecord { created_at: NOW, ..again }]);
-        assert_eq!(bed.store.definition("one").await.unwrap().as_deref(), Some("# one\n"));
+        let first = workflow("confirm", "1.0.0", "one");
+        let linked = Linked { source: first.source, documents: first.documents };
+        assert_eq!(bed.store.definition("one").await.unwrap(), Some(linked));
         assert_eq!(bed.store.definition("none").await.unwrap(), None);
     })
     .await;

@@ -14,6 +14,7 @@ mod notices;
 mod postgres_away;
 mod runs;
 mod schema;
+mod secrets;
 mod signals;
 mod sqlite_away;
 mod support;
