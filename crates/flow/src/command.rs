@@ -120,7 +120,8 @@ pub enum Call {
     /// An HTTP request. `Done` carries `{"status":200,"headers":{…},"body":…,"uri":…}` with header names in
     /// lower case and the body as JSON, or as text where it is not JSON; every status is `Done`.
     Http(HttpCall),
-    /// An operation of a service an OpenAPI document describes; answered as [`Http`](Self::Http).
+    /// An operation of a service an OpenAPI document describes; answered as [`Http`](Self::Http), with the request's
+    /// `"method"` beside its `"uri"`.
     OpenApi(OpenApiCall),
     /// A script or a shell command. `Done` carries `{"code":0,"stdout":"…","stderr":"…"}`, whatever the code; for
     /// [`Wait::No`] any value, at once.

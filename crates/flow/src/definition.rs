@@ -18,6 +18,7 @@ pub struct Definition {
     trigger: Option<Trigger>,
     schedule: Option<Schedule>,
     controls: Option<Controls>,
+    processes: Vec<Issue>,
     pub(crate) model: Model,
 }
 
@@ -42,8 +43,9 @@ impl Definition {
     pub fn parse_with(source: &str, _documents: &Documents) -> Result<Parsed, Vec<Issue>> {
         let reading = parse::read(source)?;
         let hash = hash(&reading.document);
-        let parse::Reading { document, head, model, trigger, warnings } = reading;
-        let definition = Self { document, head, hash, trigger, schedule: None, controls: None, model };
+        let parse::Reading { document, head, model, trigger, warnings, processes } = reading;
+        let definition =
+            Self { document, head, hash, trigger, schedule: None, controls: None, processes, model };
         Ok(Parsed { definition, warnings, missing: Vec::new() })
     }
 
@@ -95,6 +97,12 @@ impl Definition {
     /// What it says about its runs among each other.
     pub fn controls(&self) -> Option<&Controls> {
         self.controls.as_ref()
+    }
+
+    /// Where scripts and shell commands are run. Whether they are offered is for the driver to say; where they are
+    /// not, these are findings like [`Parsed::warnings`].
+    pub fn processes(&self) -> &[Issue] {
+        &self.processes
     }
 
     /// Checks `input.schema` against the input a run would start with.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::event::{Mode, Strategy};
 use crate::jq::{Expr, Val};
 use crate::template::Template;
-use crate::{HttpOutput, Schema};
+use crate::{Encoding, HttpOutput, Language, Schema, Wait};
 
 /// Position of a task in [`Model::tasks`].
 pub(crate) type TaskId = u32;
@@ -71,6 +71,9 @@ pub(crate) enum Kind {
     Set(Template),
     Switch(Vec<Case>),
     Http(Box<HttpTask>),
+    OpenApi(Box<OpenApiTask>),
+    Process(Box<ProcessTask>),
+    Child(Box<ChildTask>),
     /// A reusable task, run with these arguments as its input.
     Function(TaskId, Template),
     Emit(Template),
@@ -93,7 +96,7 @@ pub(crate) struct Case {
 #[derive(Debug)]
 pub(crate) struct HttpTask {
     pub(crate) method: Template,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: Located,
     pub(crate) headers: Option<Template>,
     pub(crate) query: Option<Template>,
     pub(crate) body: Option<Template>,
@@ -107,6 +110,118 @@ pub(crate) enum Endpoint {
     Uri(String),
     /// An expression that gives the URI, or an object with it.
     Expr(Template),
+}
+
+/// Something that is elsewhere, and how to prove who asks.
+#[derive(Debug)]
+pub(crate) struct Located {
+    pub(crate) uri: Endpoint,
+    pub(crate) policy: Option<Arc<Policy>>,
+}
+
+/// How to prove who calls.
+#[derive(Debug)]
+pub(crate) enum Policy {
+    Basic {
+        username: Template,
+        password: Template,
+    },
+    Digest {
+        username: Template,
+        password: Template,
+    },
+    Bearer {
+        token: Template,
+    },
+    OAuth2(Box<OAuth2Policy>),
+    /// Everything is in a secret of this name.
+    Secret(Scheme, String),
+    /// Valid, but not offered here.
+    Unsupported(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Basic,
+    Digest,
+    Bearer,
+    OAuth2,
+    OpenIdConnect,
+}
+
+/// OAuth 2.0, or the same with addresses found by discovery.
+#[derive(Debug)]
+pub(crate) struct OAuth2Policy {
+    pub(crate) authority: Endpoint,
+    /// Path of the endpoint for tokens; `None` when it is discovered.
+    pub(crate) token_path: Option<Template>,
+    pub(crate) grant: Template,
+    pub(crate) client_id: Option<Template>,
+    pub(crate) client_secret: Option<Template>,
+    pub(crate) client_assertion: Option<Template>,
+    pub(crate) client_authentication: crate::ClientAuthentication,
+    pub(crate) encoding: Encoding,
+    pub(crate) issuers: Vec<Template>,
+    pub(crate) scopes: Vec<Template>,
+    pub(crate) audiences: Vec<Template>,
+    pub(crate) username: Option<Template>,
+    pub(crate) password: Option<Template>,
+    pub(crate) subject: Option<TokenPolicy>,
+    pub(crate) actor: Option<TokenPolicy>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TokenPolicy {
+    pub(crate) token: Template,
+    pub(crate) kind: Template,
+}
+
+#[derive(Debug)]
+pub(crate) struct OpenApiTask {
+    pub(crate) document: Located,
+    pub(crate) operation: Template,
+    pub(crate) parameters: Option<Template>,
+    pub(crate) policy: Option<Arc<Policy>>,
+    pub(crate) output: HttpOutput,
+    pub(crate) redirect: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct ProcessTask {
+    pub(crate) program: ProgramTask,
+    pub(crate) arguments: Vec<Template>,
+    pub(crate) environment: Option<Template>,
+    pub(crate) stdin: Option<Template>,
+    pub(crate) wait: Wait,
+    pub(crate) gives: Gives,
+}
+
+#[derive(Debug)]
+pub(crate) enum ProgramTask {
+    Shell(Template),
+    Inline(Language, Template),
+    From(Language, Located),
+}
+
+/// `return`: which part of a process's result is the task's output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Gives {
+    #[default]
+    Stdout,
+    Stderr,
+    Code,
+    All,
+    None,
+}
+
+#[derive(Debug)]
+pub(crate) struct ChildTask {
+    pub(crate) namespace: Template,
+    pub(crate) name: Template,
+    pub(crate) version: Template,
+    pub(crate) input: Option<Template>,
+    pub(crate) wait: Wait,
+    pub(crate) gives: Gives,
 }
 
 #[derive(Debug)]

@@ -84,12 +84,29 @@ pub(crate) fn whole_expression(text: &str) -> Option<&str> {
 
 /// Splits text at its `${ … }`; `None` when there is none, an error when one is not closed.
 pub(crate) fn segments(text: &str) -> Result<Option<Vec<Segment<&str>>>, String> {
+    split(text, |_| true)
+}
+
+/// As [`segments`], for shell commands: `${NAME}` and the like belong to the shell. An expression begins with a
+/// blank, a dot, a dollar, a quote or a bracket.
+pub(crate) fn shell_segments(text: &str) -> Result<Option<Vec<Segment<&str>>>, String> {
+    split(text, |after| after.starts_with([' ', '\t', '\n', '\r', '.', '$', '"', '(', '[', '{']))
+}
+
+fn split(text: &str, is_expression: fn(&str) -> bool) -> Result<Option<Vec<Segment<&str>>>, String> {
     let mut found = Vec::new();
+    let mut plain = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
+        plain.push_str(before);
+        if !is_expression(after) {
+            plain.push_str("${");
+            rest = after;
+            continue;
+        }
         let end = code_end(after, '}').ok_or("a '${' without its '}'")?;
-        if !before.is_empty() {
-            found.push(Segment::Plain(before.to_owned()));
+        if !plain.is_empty() {
+            found.push(Segment::Plain(std::mem::take(&mut plain)));
         }
         found.push(Segment::Expr(after[..end].trim()));
         rest = &after[end + 1..];
@@ -97,8 +114,9 @@ pub(crate) fn segments(text: &str) -> Result<Option<Vec<Segment<&str>>>, String>
     if found.is_empty() {
         return Ok(None);
     }
-    if !rest.is_empty() {
-        found.push(Segment::Plain(rest.to_owned()));
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        found.push(Segment::Plain(plain));
     }
     Ok(Some(found))
 }

@@ -1,15 +1,16 @@
-//! Tasks that reach outside: call and run.
+//! `call`: HTTP, OpenAPI and functions.
 //!
-//! Invariant: kinds that are not offered are checked for their required properties all the same, then become
-//! tasks that fault. Not here: performing calls.
+//! Invariant: kinds that are not offered are checked all the same (`foreign`), then become tasks that fault.
+//! Not here: performing calls.
 
 use super::Reader;
+use super::endpoint::OWN_API;
 use super::task::COMMON;
 use super::values::literal_text;
 use super::walk::{At, Fields};
 use crate::HttpOutput;
 use crate::jq::Val;
-use crate::model::{HttpTask, Kind};
+use crate::model::{Endpoint, HttpTask, Kind, Located, OpenApiTask};
 use crate::template::{Template, whole_expression};
 
 impl<'n> Reader<'n> {
@@ -21,25 +22,20 @@ impl<'n> Reader<'n> {
                 let with = fields.required("with", &mut self.findings)?;
                 self.http(&with)
             }
-            "openapi" => self.not_offered(&at, fields, &["document", "operationId"]),
-            "grpc" => self.not_offered(&at, fields, &["proto", "service", "method"]),
-            "asyncapi" => self.not_offered(&at, fields, &["document"]),
-            "a2a" => self.not_offered(&at, fields, &["method"]),
-            "mcp" => self.not_offered(&at, fields, &["method", "transport"]),
+            "openapi" => {
+                let with = fields.required("with", &mut self.findings)?;
+                self.openapi(&with)
+            }
+            kind @ ("grpc" | "asyncapi" | "a2a" | "mcp") => {
+                let with = fields.required("with", &mut self.findings)?.map(&mut self.findings)?;
+                self.foreign_call(kind, &with);
+                Some(self.unsupported(&at, format!("calls of kind '{kind}' are not offered")))
+            }
             name => self.function(&at, fields, name),
         }
     }
 
-    fn not_offered(&mut self, at: &At<'n>, fields: &Fields<'n>, required: &[&str]) -> Option<Kind> {
-        let with = fields.required("with", &mut self.findings)?.map(&mut self.findings)?;
-        for name in required {
-            with.required(name, &mut self.findings);
-        }
-        let kind = at.as_text().unwrap_or_default();
-        Some(self.unsupported(at, format!("calls of kind '{kind}' are not offered")))
-    }
-
-    fn unsupported(&mut self, at: &At<'n>, reason: String) -> Kind {
+    pub(super) fn unsupported(&mut self, at: &At<'n>, reason: String) -> Kind {
         self.findings.unsupported(at, reason.clone());
         Kind::Unsupported(reason)
     }
@@ -67,32 +63,64 @@ impl<'n> Reader<'n> {
         let names = ["method", "endpoint", "headers", "body", "query", "output", "redirect"];
         fields.only(&[&names], &mut self.findings);
         let method = fields.required("method", &mut self.findings).and_then(|at| self.method(&at));
-        let endpoint = fields.required("endpoint", &mut self.findings);
-        let address = endpoint.as_ref().and_then(|at| self.endpoint(at));
-        let output = fields
-            .get("output")
-            .and_then(|at| at.one_of(&["raw", "content", "response"], &mut self.findings));
+        let endpoint = fields.required("endpoint", &mut self.findings).and_then(|at| self.endpoint(&at));
         let task = HttpTask {
             headers: fields.get("headers").and_then(|at| self.map_or_expression(&at)),
             query: fields.get("query").and_then(|at| self.map_or_expression(&at)),
             body: fields.get("body").and_then(|at| self.template(&at)),
-            output: match output {
-                Some("raw") => HttpOutput::Raw,
-                Some("response") => HttpOutput::Response,
-                _ => HttpOutput::Content,
-            },
-            redirect: fields.get("redirect").and_then(|at| at.boolean(&mut self.findings)).unwrap_or(false),
+            output: self.output(&fields),
+            redirect: self.redirect(&fields),
             method: method?,
-            endpoint: match address? {
-                (address, false) => address,
-                (_, true) => {
-                    return Some(
-                        self.unsupported(&endpoint?, "authentication of calls is not offered".to_owned()),
-                    );
-                }
-            },
+            endpoint: endpoint?,
         };
         Some(Kind::Http(Box::new(task)))
+    }
+
+    fn output(&mut self, fields: &Fields<'n>) -> HttpOutput {
+        let words = ["raw", "content", "response"];
+        match fields.get("output").and_then(|at| at.one_of(&words, &mut self.findings)) {
+            Some("raw") => HttpOutput::Raw,
+            Some("response") => HttpOutput::Response,
+            _ => HttpOutput::Content,
+        }
+    }
+
+    fn redirect(&mut self, fields: &Fields<'n>) -> bool {
+        fields.get("redirect").and_then(|at| at.boolean(&mut self.findings)).unwrap_or(false)
+    }
+
+    fn openapi(&mut self, at: &At<'n>) -> Option<Kind> {
+        let fields = at.map(&mut self.findings)?;
+        let names = ["document", "operationId", "parameters", "authentication", "output", "redirect"];
+        fields.only(&[&names], &mut self.findings);
+        let document = fields.required("document", &mut self.findings).and_then(|at| self.described(&at));
+        let operation = self.required_template(&fields, "operationId");
+        let parameters = fields.get("parameters").and_then(|at| {
+            at.map(&mut self.findings)?;
+            self.template(&at)
+        });
+        let task = OpenApiTask {
+            parameters,
+            policy: fields.get("authentication").and_then(|at| self.authentication(&at)),
+            output: self.output(&fields),
+            redirect: self.redirect(&fields),
+            document: document?,
+            operation: operation?,
+        };
+        Some(Kind::OpenApi(Box::new(task)))
+    }
+
+    /// The document of an OpenAPI call; this server's own is not a resource elsewhere.
+    fn described(&mut self, at: &At<'n>) -> Option<Located> {
+        let own = |at: &At<'n>| at.as_text() == Some(OWN_API);
+        let fields = at.map(&mut self.findings)?;
+        let endpoint = fields.get("endpoint");
+        let uri =
+            endpoint.as_ref().filter(|at| at.is_map()).and_then(|at| at.map(&mut self.findings)?.get("uri"));
+        if endpoint.as_ref().is_some_and(own) || uri.as_ref().is_some_and(own) {
+            return Some(Located { uri: Endpoint::Uri(OWN_API.to_owned()), policy: None });
+        }
+        self.resource(at)
     }
 
     fn method(&mut self, at: &At<'n>) -> Option<Template> {
@@ -114,34 +142,5 @@ impl<'n> Reader<'n> {
             at.map(&mut self.findings)?;
         }
         self.template(at)
-    }
-
-    pub(super) fn run(&mut self, fields: &Fields<'n>) -> Option<Kind> {
-        const KINDS: [(&str, &[&str]); 4] = [
-            ("container", &["image"]),
-            ("script", &["language"]),
-            ("shell", &["command"]),
-            ("workflow", &["namespace", "name", "version"]),
-        ];
-        fields.only(&[COMMON, &["run"]], &mut self.findings);
-        let at = fields.get("run")?;
-        let run = at.map(&mut self.findings)?;
-        run.only(&[&["container", "script", "shell", "workflow", "await", "return"]], &mut self.findings);
-        if let Some(at) = run.get("await") {
-            at.boolean(&mut self.findings);
-        }
-        if let Some(at) = run.get("return") {
-            at.one_of(&["stdout", "stderr", "code", "all", "none"], &mut self.findings);
-        }
-        let found: Vec<_> = KINDS.iter().filter(|(kind, _)| run.has(kind)).collect();
-        let [(kind, required)] = found.as_slice() else {
-            self.findings.invalid(&at, "needs exactly one of container, script, shell, workflow");
-            return None;
-        };
-        let process = run.get(kind)?.map(&mut self.findings)?;
-        for name in *required {
-            process.required(name, &mut self.findings);
-        }
-        Some(self.unsupported(&at, format!("running a {kind} is not offered")))
     }
 }

@@ -59,7 +59,17 @@ impl<'n> Reader<'n> {
                 Err(_) => Template::Literal(plain),
             });
         }
-        match segments(text) {
+        self.segmented(at, text, segments(text))
+    }
+
+    /// Text in which some parts are expressions.
+    pub(super) fn segmented(
+        &mut self,
+        at: &At<'n>,
+        text: &str,
+        parts: Result<Option<Vec<Segment<&str>>>, String>,
+    ) -> Option<Template> {
+        match parts {
             Ok(None) => Some(Template::Literal(Val::str(text))),
             Ok(Some(parts)) => {
                 let compiled = parts.into_iter().map(|part| match part {

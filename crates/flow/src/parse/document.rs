@@ -124,8 +124,9 @@ impl<'n> Reader<'n> {
             }
         }
         for (name, at) in self.entries(&fields, "authentications") {
-            self.authentication(&at);
-            self.uses.authentications.insert(name);
+            if let Some(policy) = self.policy(&at) {
+                self.uses.authentications.insert(name, Arc::new(policy));
+            }
         }
         for (_, at) in self.entries(&fields, "catalogs") {
             self.findings.unsupported(&at, "catalogs are not offered");

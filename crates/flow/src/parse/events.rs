@@ -61,7 +61,7 @@ impl<'n> Reader<'n> {
         Some(Kind::Listen(Box::new(ListenTask { strategy: strategy?, read, each })))
     }
 
-    fn each(&mut self, at: &At<'n>) -> Option<Each> {
+    pub(super) fn each(&mut self, at: &At<'n>) -> Option<Each> {
         let fields = at.map(&mut self.findings)?;
         fields.only(&[&["item", "at", "do", "output", "export"]], &mut self.findings);
         let item = self.variable(fields.get("item").as_ref(), "item");

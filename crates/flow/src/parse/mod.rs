@@ -6,8 +6,11 @@
 mod calls;
 mod data;
 mod document;
+pub(crate) mod endpoint;
 mod events;
 mod flow;
+mod foreign;
+mod process;
 mod task;
 mod values;
 mod walk;
@@ -19,7 +22,7 @@ use serde_json::Value;
 
 use crate::event::Trigger;
 use crate::jq::{Expr, Val};
-use crate::model::{ErrorTemplate, Kind, Model, Retry, Task, TaskId, Then};
+use crate::model::{ErrorTemplate, Kind, Model, Policy, Retry, Task, TaskId, Then};
 use crate::template::whole_expression;
 use crate::yaml::{self, Node};
 use crate::{Issue, IssueKind};
@@ -39,6 +42,7 @@ pub(crate) struct Reading {
     pub(crate) model: Model,
     pub(crate) trigger: Option<Trigger>,
     pub(crate) warnings: Vec<Issue>,
+    pub(crate) processes: Vec<Issue>,
 }
 
 /// `document`.
@@ -66,7 +70,7 @@ pub(crate) fn read(source: &str) -> Result<Reading, Vec<Issue>> {
     let definition = Val::from_json(&document).map_err(|cut| vec![whole(&node, cut.reason())])?;
     model.definition = definition;
     model.tasks = reader.tasks;
-    Ok(Reading { document, head, model, trigger, warnings: issues })
+    Ok(Reading { document, head, model, trigger, warnings: issues, processes: reader.processes })
 }
 
 fn whole(node: &Node, reason: &str) -> Issue {
@@ -82,6 +86,8 @@ pub(super) struct Reader<'n> {
     /// Variables of the constructs around the current place.
     locals: Vec<String>,
     tasks: Vec<Task>,
+    /// Where processes are run.
+    processes: Vec<Issue>,
     uses: Uses<'n>,
 }
 
@@ -92,7 +98,7 @@ struct Uses<'n> {
     retries: BTreeMap<String, Arc<Retry>>,
     timeouts: BTreeMap<String, At<'n>>,
     functions: BTreeMap<String, TaskId>,
-    authentications: BTreeSet<String>,
+    authentications: BTreeMap<String, Arc<Policy>>,
     /// Kinds of task that extensions apply to.
     extended: BTreeSet<String>,
 }

@@ -1,6 +1,6 @@
-//! Small parts of the language: durations, timeouts, errors, retries, endpoints, authentication.
+//! Small parts of the language: durations, timeouts, errors, retries.
 //!
-//! Invariant: references to reusable components are resolved here. Not here: tasks.
+//! Invariant: references to reusable components are resolved here. Not here: tasks, endpoints and authentication (`endpoint`).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::Reader;
 use super::walk::{At, Fields};
 use crate::duration;
 use crate::jq::Val;
-use crate::model::{Backoff, Delay, Endpoint, ErrorFilter, ErrorTemplate, Retry};
+use crate::model::{Backoff, Delay, ErrorFilter, ErrorTemplate, Retry};
 use crate::template::{Template, whole_expression};
 use crate::uri;
 
@@ -77,7 +77,8 @@ impl<'n> Reader<'n> {
         })
     }
 
-    fn text_member(&mut self, fields: &Fields<'n>, name: &str) -> Option<Template> {
+    /// Text that may hold expressions.
+    pub(super) fn text_member(&mut self, fields: &Fields<'n>, name: &str) -> Option<Template> {
         let at = fields.get(name)?;
         at.text(&mut self.findings)?;
         self.template(&at)
@@ -170,84 +171,6 @@ impl<'n> Reader<'n> {
             self.findings.invalid(at, "'from' must not be longer than 'to'");
         }
         Some((from?, upto?))
-    }
-
-    /// An endpoint, and whether it wants authentication.
-    pub(super) fn endpoint(&mut self, at: &At<'n>) -> Option<(Endpoint, bool)> {
-        if at.as_text().is_some() {
-            return self.uri(at).map(|uri| (uri, false));
-        }
-        let fields = at.map(&mut self.findings)?;
-        fields.only(&[&["uri", "authentication"]], &mut self.findings);
-        let authentication = fields.get("authentication");
-        if let Some(at) = &authentication {
-            self.authentication(at);
-        }
-        let uri = fields.required("uri", &mut self.findings).and_then(|at| self.uri(&at));
-        Some((uri?, authentication.is_some()))
-    }
-
-    fn uri(&mut self, at: &At<'n>) -> Option<Endpoint> {
-        let text = at.text(&mut self.findings)?;
-        if text.contains("${") {
-            return self.template(at).map(Endpoint::Expr);
-        }
-        if !uri::is_absolute(text) {
-            if self.loose {
-                return self.template(at).map(Endpoint::Expr);
-            }
-            self.findings.invalid(at, format!("'{text}' is not a URI such as https://example.com/{{id}}"));
-        } else if let Err(reason) = uri::check_template(text) {
-            self.findings.invalid(at, format!("not a valid URI template: {reason}"));
-        }
-        Some(Endpoint::Uri(text.to_owned()))
-    }
-
-    /// `{name?, endpoint}`, something that stands elsewhere.
-    pub(super) fn resource(&mut self, at: &At<'n>) {
-        let Some(fields) = at.map(&mut self.findings) else { return };
-        fields.only(&[&["name", "endpoint"]], &mut self.findings);
-        if let Some(at) = fields.required("endpoint", &mut self.findings) {
-            self.endpoint(&at);
-        }
-    }
-
-    pub(super) fn authentication(&mut self, at: &At<'n>) {
-        const KINDS: [&str; 6] = ["use", "basic", "bearer", "digest", "oauth2", "oidc"];
-        let Some(fields) = at.map(&mut self.findings) else { return };
-        fields.only(&[&KINDS], &mut self.findings);
-        if fields.len() != 1 {
-            self.findings.invalid(at, format!("needs exactly one of {}", KINDS.join(", ")));
-        }
-        for (kind, at) in fields.all() {
-            match kind {
-                "use" => {
-                    let name = at.text(&mut self.findings).unwrap_or_default();
-                    if !self.uses.authentications.contains(name) {
-                        let reason = format!("there is no authentication '{name}' in use.authentications");
-                        self.findings.invalid(&at, reason);
-                    }
-                }
-                "basic" | "digest" => self.credentials(&at, &["username", "password"]),
-                "bearer" => self.credentials(&at, &["token"]),
-                _ => {
-                    at.map(&mut self.findings);
-                }
-            }
-        }
-    }
-
-    fn credentials(&mut self, at: &At<'n>, names: &[&str]) {
-        let Some(fields) = at.map(&mut self.findings) else { return };
-        fields.only(&[names, &["use"]], &mut self.findings);
-        if !fields.has("use") {
-            for name in names {
-                if let Some(at) = fields.required(name, &mut self.findings) {
-                    at.text(&mut self.findings);
-                    self.template(&at);
-                }
-            }
-        }
     }
 
     /// A literal name of a variable.

@@ -126,6 +126,10 @@ impl Scope for Env<'_> {
                 ("metadata", Val::record([])),
             ]),
             "secrets" => Val::record([]),
+            "authorization" => match self.frame.map(|frame| &frame.state) {
+                Some(State::Answered { authorization }) => authorization.clone(),
+                _ => Val::Null,
+            },
             local => self.local(local).unwrap_or_default(),
         }
     }

@@ -28,6 +28,9 @@ impl Machine<'_> {
                 self.done_then(id, input, then);
             }
             Kind::Http(http) => self.call(id, http)?,
+            Kind::OpenApi(call) => self.call_described(id, call)?,
+            Kind::Process(process) => self.run_process(id, process)?,
+            Kind::Child(child) => self.run_child(id, child)?,
             Kind::Function(function, with) => {
                 let arguments = with.eval(&input, &self.env(frame)).map_err(expression)?;
                 self.start(Some(id), *function, arguments);

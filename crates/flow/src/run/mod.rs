@@ -3,6 +3,7 @@
 //! Invariant: `apply` is total and deterministic: the same inputs at the same times give the same state and
 //! commands on every driver. Not here: clocks, storage, sockets.
 
+mod authentication;
 mod catch;
 mod data;
 mod env;
@@ -11,6 +12,7 @@ mod inputs;
 mod kinds;
 mod listen;
 mod machine;
+mod process;
 mod snapshot;
 mod state;
 
@@ -137,7 +139,7 @@ fn outstanding(def: &Definition, body: &Body, op: u64, pending: Pending) -> Opti
     let frame = pending.frame().and_then(|frame| body.frames.get(&frame));
     match pending {
         Pending::Timer { at, .. } => Some(Command::Timer { op, at }),
-        Pending::Call { .. } => Some(Command::Call { op, call: http::call(def, frame?)? }),
+        Pending::Call { .. } => http::command(def, frame?, op),
         Pending::Emit { .. } => match &frame?.state {
             state::State::Emit { event, .. } => Some(Command::Emit { op, event: event.to_json() }),
             _ => None,

@@ -110,9 +110,14 @@ impl<A> State<A> {
         match self {
             Self::Inside => State::Inside,
             Self::Wait { op } => State::Wait { op: *op },
-            Self::Call { op, request, body } => {
-                State::Call { op: *op, request: request.clone(), body: body.as_ref().map(f) }
-            }
+            Self::Call { op, request, body, authentication } => State::Call {
+                op: *op,
+                request: request.clone(),
+                body: body.as_ref().map(f),
+                authentication: authentication.clone(),
+            },
+            Self::Asked { op, asked } => State::Asked { op: *op, asked: asked.clone() },
+            Self::Answered { authorization } => State::Answered { authorization: f(authorization) },
             Self::Emit { op, event } => State::Emit { op: *op, event: f(event) },
             Self::Listen(listening) => State::Listen(Box::new(listening.map(f))),
             Self::Try(trying) => State::Try(Box::new(Trying {

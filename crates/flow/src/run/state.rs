@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Input;
 use crate::jq::Val;
 use crate::model::TaskId;
+use crate::{Authentication, Child, Input, OpenApiCall, ProcessCall};
 
 /// Events a run remembers having consumed.
 pub(super) const CONSUMED_MAX: usize = 1_000;
@@ -63,6 +63,17 @@ pub(super) enum State<V = Val> {
         op: u64,
         request: Request,
         body: Option<V>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        authentication: Option<Box<Authentication>>,
+    },
+    /// Something else was asked for.
+    Asked {
+        op: u64,
+        asked: Box<Asked>,
+    },
+    /// It was answered, and this is `$authorization`.
+    Answered {
+        authorization: V,
     },
     Emit {
         op: u64,
@@ -79,6 +90,15 @@ pub(super) enum State<V = Val> {
         outputs: BTreeMap<TaskId, V>,
         open: u32,
     },
+}
+
+/// What a task asked for, as it has to be asked again after a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Asked {
+    OpenApi(OpenApiCall),
+    Process(ProcessCall),
+    Child(Child),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -70,7 +70,7 @@ fn expressions_that_fail_fault_with_the_expression_error() {
 
 #[test]
 fn tasks_that_are_not_offered_fault_only_when_reached() {
-    let tasks = "do: [ a: { if: .go, run: { shell: { command: ls } } }, b: { set: { done: true } } ]";
+    let tasks = "do: [ a: { if: .go, run: { container: { image: x } } }, b: { set: { done: true } } ]";
 
     assert_eq!(output(tasks, json!({"go": false})), json!({"done": true}));
     assert_eq!(fault(tasks, json!({"go": true})), ("configuration".to_owned(), 400, "/do/0/a".to_owned()));

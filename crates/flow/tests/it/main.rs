@@ -1,6 +1,7 @@
 //! Tests of the crate as others see it.
 
 mod bytes;
+mod calls;
 mod examples;
 mod histories;
 mod language;

@@ -98,7 +98,11 @@ fn tasks_are_checked_by_kind() {
         "must be an object",
     );
     refused_task("{ call: nothing }", "/do/0/t/call", "no function 'nothing'");
-    refused_task("{ call: grpc, with: { proto: {}, service: {} } }", "/do/0/t/with", "'method' is required");
+    refused_task(
+        "{ call: grpc, with: { proto: { endpoint: 'https://x' }, service: { name: a, host: b } } }",
+        "/do/0/t/with",
+        "'method' is required",
+    );
     refused_task("{ switch: [] }", "/do/0/t/switch", "at least one case");
     refused_task("{ switch: [ { a: { when: .x } } ] }", "/do/0/t/switch/0/a", "'then' is required");
     refused_task(
@@ -198,7 +202,7 @@ fn keys_with_slashes_keep_their_pointer_readable() {
 #[test]
 fn what_is_not_offered_is_said_but_not_refused() {
     let source = format!(
-        "{HEAD}schedule: {{ cron: '0 0 * * *' }}\ndo:\n  - a: {{ run: {{ shell: {{ command: ls }} }} }}\n"
+        "{HEAD}schedule: {{ cron: '0 0 * * *' }}\ndo:\n  - a: {{ run: {{ container: {{ image: x }} }} }}\n"
     );
 
     let parsed = Definition::parse(&source).expect("valid");
