@@ -58,6 +58,7 @@ pub(crate) fn face_settings(config: &Config) -> openevent_server::Settings {
         address_rate_per_hour: config.address_rate_per_hour.unwrap_or(defaults.address_rate_per_hour),
         client_address_header: config.client_address_header.clone(),
         bench: config.bench.routes,
+        head_ms_max: defaults.head_ms_max,
         drain_ms_max: config.drain_ms,
     }
 }

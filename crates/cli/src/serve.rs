@@ -9,7 +9,6 @@ use crate::failure::{Explain as _, explain, failed};
 use crate::node::Node;
 use crate::output::Output;
 use crate::{housekeeping, parts};
-use std::io;
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,8 +44,8 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
 }
 
 /// First the face, which still needs the engine for the answers it owes; then all the rest.
-async fn drain(serving: JoinHandle<io::Result<()>>, node: Node) {
-    if let Ok(Err(cause)) = serving.await {
+async fn drain(serving: JoinHandle<()>, node: Node) {
+    if let Err(cause) = serving.await {
         tracing::warn!(error = %cause, "the face did not end well");
     }
     if !node.close().await {
@@ -56,11 +55,10 @@ async fn drain(serving: JoinHandle<io::Result<()>>, node: Node) {
 }
 
 /// Why accepting connections ended although nobody asked for it.
-fn gave_up(ended: Result<io::Result<()>, JoinError>) -> anyhow::Error {
+fn gave_up(ended: Result<(), JoinError>) -> anyhow::Error {
     let hint = "see the log above";
     match ended {
-        Ok(Ok(())) => failed("the server stopped accepting connections", hint),
-        Ok(Err(cause)) => explain(cause, "the server stopped accepting connections", hint),
+        Ok(()) => failed("the server stopped accepting connections", hint),
         Err(cause) => explain(cause, "the server broke off", hint),
     }
 }

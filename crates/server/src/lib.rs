@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod app;
+mod connections;
 pub mod face;
 mod serve;
 mod settings;

@@ -4,13 +4,11 @@
 //! settings say), and counts are on disk before [`serve`] returns.
 //! Not here: routes; opening the listener.
 
+use crate::connections;
 use crate::face::rates::Urgency;
 use crate::face::telemetry::recorder;
 use crate::router;
 use crate::state::App;
-use axum::serve::ListenerExt;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -23,35 +21,31 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
 const REFRESH_EVERY_FLUSHES: u32 = 6;
 
 /// Serves until `stop` is cancelled and the last answer is given.
-pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) {
     let ended = CancellationToken::new();
     let serving = async {
-        let served = accept(listener, &app, &stop).await;
+        accept(listener, &app, &stop).await;
         ended.cancel();
-        served
     };
-    let (served, ()) = tokio::join!(serving, care(&app, &ended));
+    tokio::join!(serving, care(&app, &ended));
     if let Err(cause) = app.flush(Urgency::Last).await {
         tracing::warn!(cause = %cause, "rate-limit counts could not be written at the end");
     }
-    served
 }
 
-async fn accept(listener: TcpListener, app: &Arc<App>, stop: &CancellationToken) -> io::Result<()> {
-    let service = router(Arc::clone(app)).into_make_service_with_connect_info::<SocketAddr>();
-    // Small answers must not wait for the peer's acknowledgement.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let (stopping, told) = (app.stopping.clone(), stop.clone());
-    let until_told = async move {
-        told.cancelled().await;
-        stopping.cancel();
+async fn accept(listener: TcpListener, app: &Arc<App>, stop: &CancellationToken) {
+    let head_max = Duration::from_millis(app.settings.head_ms_max);
+    let serving = connections::accept(listener, router(Arc::clone(app)), head_max, stop);
+    let telling = async {
+        stop.cancelled().await;
+        app.stopping.cancel();
+        std::future::pending::<()>().await;
     };
-    let serving = axum::serve(listener, service).with_graceful_shutdown(until_told);
     tokio::select! {
-        served = serving => served,
+        () = serving => {}
+        () = telling => {}
         () = patience(stop, app.settings.drain_ms_max) => {
             tracing::warn!("connections were still open at the end of the drain and are cut");
-            Ok(())
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Settings {
     pub client_address_header: Option<HeaderName>,
     /// Whether `POST /bench/ack` is there.
     pub bench: bool,
+    /// How long the head of a request may take, and how long a connection may be kept without one, in milliseconds.
+    pub head_ms_max: u64,
     /// How long open exchanges may take to end after we were asked to stop, in milliseconds.
     pub drain_ms_max: u64,
 }
@@ -36,6 +38,8 @@ impl Default for Settings {
             address_rate_per_hour: DEFAULT_PER_HOUR,
             client_address_header: None,
             bench: false,
+            // Longer than the clients we know of keep connections in their pools.
+            head_ms_max: 100_000,
             drain_ms_max: 10_000,
         }
     }

@@ -19,8 +19,8 @@ const DOORS: &[Door] = &[
     Door { krate: "tokio-postgres", keepers: &["openevent-store", "openevent-testkit"], why: SQL },
     Door { krate: "deadpool-postgres", keepers: &["openevent-store"], why: SQL },
     Door { krate: "sqlx*", keepers: &[], why: SQL },
-    Door { krate: "hyper", keepers: HTTP_CLIENTS, why: OUT },
-    Door { krate: "hyper-util", keepers: HTTP_CLIENTS, why: OUT },
+    Door { krate: "hyper", keepers: SOCKETS, why: OUT },
+    Door { krate: "hyper-util", keepers: SOCKETS, why: OUT },
     Door { krate: "hyper-rustls", keepers: &["openevent-egress"], why: OUT },
     Door { krate: "reqwest", keepers: &["openevent-egress"], why: OUT },
     Door { krate: "ureq", keepers: &[], why: OUT },
@@ -29,7 +29,8 @@ const DOORS: &[Door] = &[
     Door { krate: "utoipa-axum", keepers: &["openevent-server"], why: IN },
 ];
 
-const HTTP_CLIENTS: &[&str] = &["openevent-egress", "openevent-testkit"];
+/// Out through egress, in through the server.
+const SOCKETS: &[&str] = &["openevent-egress", "openevent-server", "openevent-testkit"];
 const SQL: &str = "SQL is spoken in the store only";
 const OUT: &str = "outbound HTTP goes through egress only";
 const IN: &str = "routes live in the server only";

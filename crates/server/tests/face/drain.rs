@@ -49,3 +49,17 @@ async fn a_request_that_never_ends_does_not_hold_the_server_up() {
     server.end().await;
     assert!(app.stopping.is_cancelled(), "streams are told");
 }
+
+#[tokio::test]
+async fn a_peer_that_never_ends_its_request_line_is_let_go() {
+    let place = Place::new();
+    let server = place.serve(Settings { head_ms_max: 1, ..settings() }).await;
+    let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(b"GET /heal").await.unwrap();
+
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer).await;
+
+    assert!(read.is_err() || answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    server.end().await;
+}

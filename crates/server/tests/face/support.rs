@@ -108,7 +108,7 @@ pub(crate) struct Server {
     pub(crate) client: HttpClient,
     pub(crate) base: String,
     stop: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 /// Settings with the operator's token of these tests.
@@ -149,7 +149,7 @@ impl Server {
     pub(crate) async fn end(self) {
         self.stop();
         drop(self.client);
-        self.serving.await.expect("no panic").expect("no error");
+        self.serving.await.expect("no panic");
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

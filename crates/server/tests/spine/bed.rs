@@ -67,7 +67,7 @@ pub(crate) struct Bed {
     base: String,
     owner: Owner,
     stop: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     _ground: Ground,
 }
 
@@ -127,7 +127,7 @@ impl Bed {
     async fn end(self) {
         self.stop.cancel();
         drop(self.client);
-        self.serving.await.expect("no panic").expect("no error");
+        self.serving.await.expect("no panic");
         self.owner.stop.cancel();
         self.owner.tasks.close();
         let ended = tokio::time::timeout(PATIENCE, self.owner.tasks.wait()).await;

@@ -115,6 +115,46 @@ async fn a_missed_guard_fails_its_own_set_only() {
 }
 
 #[tokio::test]
+async fn groups_that_follow_each_other_closely_do_not_take_each_other_down() {
+    const CLIENTS: i64 = 32;
+    const ROUNDS: i64 = 30;
+    on_both(async |bed| {
+        bed.store.submit(set(|set| set.remember(&tenant(), "taken", &remembered()))).await.unwrap();
+        let mut clients = JoinSet::new();
+        for client in 0..CLIENTS {
+            let store = Arc::clone(&bed.store);
+            clients.spawn(async move {
+                for round in 0..ROUNDS {
+                    let kind = (client * ROUNDS + round) % 13;
+                    let result = store
+                        .submit(set(|set| {
+                            set.add_signal(Arc::new(signal("n", NOW + client * ROUNDS + round)));
+                            match kind {
+                                3 => set.remember(&tenant(), "taken", &remembered()),
+                                5 => set.revoke_key(&KeyId::trusted("key_none".into()), NOW),
+                                _ => {}
+                            }
+                        }))
+                        .await;
+                    let expected = match &result {
+                        Ok(()) => kind != 3 && kind != 5,
+                        Err(Error::Exists { .. }) => kind == 3,
+                        Err(Error::Missed(_)) => kind == 5,
+                        Err(_) => false,
+                    };
+                    assert!(expected, "{kind}: {result:?}");
+                }
+            });
+        }
+        clients.join_all().await;
+
+        let landed = (0..CLIENTS * ROUNDS).filter(|n| ![3, 5].contains(&(n % 13))).count() as i64;
+        assert_eq!(bed.store.signals_count(&tenant(), &Filter::default()).await.unwrap(), landed);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refused_row_fails_its_own_set_only() {
     on_both(async |bed| {
         let ids = store_runs(&bed.store, [run("a", NOW), run("b", NOW)]).await;
