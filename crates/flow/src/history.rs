@@ -1,33 +1,37 @@
-//! The history of a run, task by task, by replaying its journal.
+//! What a run tells about its tasks while inputs are applied, and a task as people see it.
 //!
-//! Invariant: history is computed, never stored; running itself pays nothing for it. Not here: the interpreter.
-
-use std::collections::BTreeMap;
+//! Invariant: telling changes nothing, and running pays nothing for it when nobody listens. Not here: the interpreter,
+//! and what is remembered (`chronicle`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Definition, Fault, Input, Run, Status};
+use crate::jq::Val;
+use crate::{Fault, Status};
 
 /// Hears what tasks do while inputs are applied.
 pub trait Tracer {
-    /// A task instance begins.
+    /// A task instance begins; one that is known already begins again, because its run was retried.
     fn started(&mut self, start: &TaskStart<'_>, now: i64);
+
     /// A task instance reached another phase.
-    fn changed(
-        &mut self,
-        instance: u64,
-        status: Status,
-        now: i64,
-        output: Option<&Value>,
-        error: Option<&Fault>,
-    );
+    fn changed(&mut self, change: &TaskChange<'_>, now: i64);
+
+    /// A `listen` began to wait for events.
+    fn correlating(&mut self, now: i64) {
+        let _ = now;
+    }
+
+    /// A `listen` has its events; `keys` are the values that link them, by name.
+    fn correlated(&mut self, keys: &[(String, Value)], now: i64) {
+        let _ = (keys, now);
+    }
 }
 
 /// How a task instance begins.
 #[derive(Clone, Debug)]
 pub struct TaskStart<'t> {
-    /// Tells instances apart; never used twice in one run.
+    /// Tells instances apart.
     pub instance: u64,
     /// The instance it is inside of.
     pub parent: Option<u64>,
@@ -40,7 +44,64 @@ pub struct TaskStart<'t> {
     /// JSON pointer of the task.
     pub reference: &'t str,
     /// What it is given.
-    pub input: &'t Value,
+    pub input: &'t Payload,
+}
+
+/// What became of a task instance.
+#[derive(Clone, Debug)]
+pub struct TaskChange<'t> {
+    /// The instance.
+    pub instance: u64,
+    /// The task's name.
+    pub name: &'t str,
+    /// JSON pointer of the task.
+    pub reference: &'t str,
+    /// What happened.
+    pub happened: Happened<'t>,
+}
+
+/// What can happen to a task after it began.
+#[derive(Clone, Copy, Debug)]
+pub enum Happened<'t> {
+    /// It waits for a time or an event.
+    Waits,
+    /// Somebody paused its run.
+    Suspended,
+    /// Somebody let its run go on; it is in this phase again.
+    Resumed(Status),
+    /// A `try` makes another attempt, or its run was retried and it goes on in this phase.
+    Retried(Status),
+    /// It was ended early.
+    Cancelled,
+    /// It ended by this error.
+    Faulted(&'t Fault),
+    /// It ended with this output.
+    Completed(&'t Payload),
+}
+
+impl Happened<'_> {
+    /// The phase it is in now.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Waits => Status::Waiting,
+            Self::Suspended => Status::Suspended,
+            Self::Resumed(status) | Self::Retried(status) => *status,
+            Self::Cancelled => Status::Cancelled,
+            Self::Faulted(_) => Status::Faulted,
+            Self::Completed(_) => Status::Completed,
+        }
+    }
+}
+
+/// Data of a run, made into JSON only when somebody wants it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Payload(pub(crate) Val);
+
+impl Payload {
+    /// The data.
+    pub fn to_json(&self) -> Value {
+        self.0.to_json()
+    }
 }
 
 /// One task of a run, as people see it.
@@ -60,117 +121,13 @@ pub struct TaskEntry {
     /// Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<i64>,
-    /// What it was given.
+    /// What it was given; data above 64 KiB is `{"cut": "the first 1 KiB of its JSON…"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
-    /// What it gave.
+    /// What it gave, cut like `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Fault>,
-}
-
-/// A run with its tasks: the fold of a journal so far. Serialized, it takes the journal's place.
-#[derive(Clone, Debug, Default)]
-pub struct Chronicle {
-    run: Run,
-    entries: Entries,
-}
-
-impl Chronicle {
-    /// Of a run that has not begun.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes in one entry of the journal.
-    pub fn take(&mut self, def: &Definition, now: i64, input: Input) {
-        self.run.apply_traced(def, now, input, &mut self.entries);
-    }
-
-    /// The run.
-    pub fn run(&self) -> &Run {
-        &self.run
-    }
-
-    /// Its tasks in starting order.
-    pub fn tasks(&self) -> &[TaskEntry] {
-        &self.entries.list
-    }
-
-    /// Tasks that ended too long ago to be remembered.
-    pub fn omitted(&self) -> u64 {
-        0
-    }
-}
-
-/// Folds a journal of `(time, input)` into the run and its tasks in starting order.
-pub fn history(def: &Definition, journal: impl IntoIterator<Item = (i64, Input)>) -> (Run, Vec<TaskEntry>) {
-    let mut chronicle = Chronicle::new();
-    for (now, input) in journal {
-        chronicle.take(def, now, input);
-    }
-    (chronicle.run, chronicle.entries.list)
-}
-
-/// Where a task stands: in which entry, which round, which task.
-type Spot = (Option<usize>, u32, String);
-
-/// Collects entries. A task begun again at the same spot by another attempt is the same entry.
-#[derive(Clone, Debug, Default)]
-struct Entries {
-    list: Vec<TaskEntry>,
-    of_instance: BTreeMap<u64, usize>,
-    /// The latest entry at a spot, and the attempt that began it.
-    at_spot: BTreeMap<Spot, (usize, (Option<u64>, u32))>,
-}
-
-impl Tracer for Entries {
-    fn started(&mut self, start: &TaskStart<'_>, now: i64) {
-        let parent = start.parent.and_then(|parent| self.of_instance.get(&parent).copied());
-        let spot = (parent, start.round, start.reference.to_owned());
-        let attempt = (start.parent, start.parent_attempt);
-        let known = self.at_spot.get(&spot).filter(|(_, before)| *before != attempt).map(|(entry, _)| *entry);
-        let input = Some(start.input.clone());
-        let entry = if let Some(entry) = known {
-            let again = &mut self.list[entry];
-            again.attempts += 1;
-            (again.status, again.ended_at, again.input) = (Status::Running, None, input);
-            (again.output, again.error) = (None, None);
-            entry
-        } else {
-            self.list.push(TaskEntry {
-                name: start.name.to_owned(),
-                reference: start.reference.to_owned(),
-                status: Status::Running,
-                attempts: 1,
-                started_at: now,
-                ended_at: None,
-                input,
-                output: None,
-                error: None,
-            });
-            self.list.len() - 1
-        };
-        self.of_instance.insert(start.instance, entry);
-        self.at_spot.insert(spot, (entry, attempt));
-    }
-
-    fn changed(
-        &mut self,
-        instance: u64,
-        status: Status,
-        now: i64,
-        output: Option<&Value>,
-        error: Option<&Fault>,
-    ) {
-        let Some(entry) = self.of_instance.get(&instance).and_then(|entry| self.list.get_mut(*entry)) else {
-            return;
-        };
-        entry.status = status;
-        entry.ended_at = status.is_final().then_some(now);
-        entry.output = output.cloned();
-        entry.error = error.cloned();
-    }
 }

@@ -32,8 +32,10 @@
 //!
 //! Invariant: nothing here reads a clock, draws a random number or does I/O. Not here: drivers, storage, HTTP.
 
+mod chronicle;
 mod command;
 mod controls;
+mod cut;
 mod definition;
 mod duration;
 mod event;
@@ -53,6 +55,7 @@ mod template;
 mod uri;
 mod yaml;
 
+pub use chronicle::{Chronicle, history};
 pub use command::{
     Authentication, Authority, Call, Child, Client, ClientAuthentication, Code, Command, Encoding, HttpCall,
     HttpOutput, Input, Language, OAuth2, OpenApiCall, Outcome, ProcessCall, Program, Resource, Status, Step,
@@ -62,7 +65,7 @@ pub use controls::{Concurrency, Controls, Debounce, Idempotency, Keys, Over, Thr
 pub use definition::{Definition, Parsed};
 pub use event::{EventFilter, Gathered, Match, Trigger};
 pub use fault::{Fault, FaultKind};
-pub use history::{Chronicle, TaskEntry, TaskStart, Tracer, history};
+pub use history::{Happened, Payload, TaskChange, TaskEntry, TaskStart, Tracer};
 pub use issue::{Issue, IssueKind};
 pub use link::{Documents, Missing};
 pub use run::{JUMPS_PER_INPUT_MAX, Run, TASKS_PER_INPUT_MAX};

@@ -56,7 +56,8 @@ pub(crate) struct Data {
 }
 
 /// Where the flow goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Then {
     #[default]
     Continue,

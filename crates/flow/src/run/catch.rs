@@ -5,17 +5,17 @@
 
 use super::env::Env;
 use super::machine::Machine;
-use super::state::{FrameId, Phase, Purpose, State, Trying};
+use super::state::{FrameId, Origin, Phase, Purpose, State, Trying};
+use crate::Fault;
 use crate::fault::same_type;
 use crate::jq::{Expr, Val};
 use crate::model::{Backoff, ErrorFilter, Kind, Retry, TryTask};
 use crate::template::Template;
-use crate::{Fault, Status};
 
 impl Machine<'_> {
     fn try_parts(&mut self, id: FrameId) -> Option<(&TryTask, &mut Trying)> {
         let def = self.def;
-        let frame = self.body.frames.get_mut(&id)?;
+        let frame = self.body.frame_mut(id)?;
         match (&def.model.tasks[frame.task as usize].kind, &mut frame.state) {
             (Kind::Try(kind), State::Try(trying)) => Some((kind, trying)),
             _ => None,
@@ -31,7 +31,7 @@ impl Machine<'_> {
         trying.timer = None;
         let is_retry = trying.attempt > 1;
         if is_retry {
-            self.status(id, Status::Running, None, None);
+            self.goes_on(id);
         }
         let limit = kind.retry.as_ref().and_then(|retry| retry.attempt_timeout.as_ref()).filter(|_| is_retry);
         if let Some(delay) = limit {
@@ -49,14 +49,21 @@ impl Machine<'_> {
         self.start_block(id, &kind.block, input);
     }
 
-    /// An error climbed to a `try`.
+    /// Whether a fault that climbed to this task ends here.
+    pub(super) fn is_caught_by(&self, id: FrameId, fault: &Fault) -> Result<bool, Fault> {
+        match (self.kind_of(id), self.frame(id).map(|frame| &frame.state)) {
+            (Some(Kind::Try(kind)), Some(State::Try(trying))) if trying.phase == Phase::Trying => {
+                self.is_caught(id, kind, fault, &error_value(fault))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// A `try` caught a fault; nothing is inside it any more.
     pub(super) fn caught(&mut self, id: FrameId, fault: Fault) {
-        let Some(Kind::Try(kind)) = self.kind_of(id) else { return self.fail(id, fault) };
+        let Some(Kind::Try(kind)) = self.kind_of(id) else { return };
         let now = self.now;
         let Some((_, trying)) = self.try_parts(id) else { return };
-        if trying.phase != Phase::Trying {
-            return self.fail(id, fault);
-        }
         let timer = trying.timer.take();
         if trying.attempt == 1 {
             trying.since = now;
@@ -65,11 +72,7 @@ impl Machine<'_> {
             self.abandon(op);
         }
         let error = error_value(&fault);
-        match self.is_caught(id, kind, &fault, &error) {
-            Ok(true) => self.handle(id, kind, fault, error),
-            Ok(false) => self.fail(id, fault),
-            Err(failure) => self.fail(id, failure),
-        }
+        self.handle(id, kind, fault, error);
     }
 
     fn is_caught(&self, id: FrameId, kind: &TryTask, fault: &Fault, error: &Val) -> Result<bool, Fault> {
@@ -95,8 +98,10 @@ impl Machine<'_> {
         trying.error = Some(error);
         match (pause, &kind.catch) {
             (Some(0), _) => {
-                if self.jump(Some(id)) {
+                if self.jump() {
                     self.attempt(id);
+                } else {
+                    self.go_round(Origin::Task(id), Some(id));
                 }
             }
             (Some(pause), _) => {
@@ -105,7 +110,7 @@ impl Machine<'_> {
                 if let Some((_, trying)) = self.try_parts(id) {
                     trying.timer = Some(op);
                 }
-                self.status(id, Status::Waiting, None, None);
+                self.waits(id);
             }
             (None, Some(block)) => {
                 trying.phase = Phase::Catching;

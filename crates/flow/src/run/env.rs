@@ -87,7 +87,7 @@ impl<'e> Env<'e> {
             if let Some(val) = introduced(&self.def.model.tasks[frame.task as usize], frame, name) {
                 return Some(val);
             }
-            next = frame.parent.and_then(|parent| self.body.frames.get(&parent));
+            next = frame.parent.and_then(|parent| self.body.frames().get(&parent));
         }
         None
     }

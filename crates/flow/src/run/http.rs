@@ -81,7 +81,7 @@ impl Machine<'_> {
     }
 
     fn ask(&mut self, id: FrameId, op: u64, state: State) {
-        self.body.pending.insert(op, Pending::Call { frame: id });
+        self.body.open(op, Pending::Call { frame: id });
         self.set_state(id, state);
         if let Some(command) = self.frame(id).and_then(|frame| command(self.def, frame, op)) {
             self.command(command);

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::data::{check, evaluated_delay, expression, invalid};
 use super::env::Env;
 use super::machine::Machine;
-use super::state::{Pending, Purpose, State};
+use super::state::{FrameId, Origin, Pending, Purpose, State};
 use crate::jq::Val;
 use crate::model::Delay;
-use crate::{Fault, FaultKind, Input, Outcome, Status};
+use crate::{Fault, FaultKind, Input, Outcome};
 
 /// The operation an input answers.
 pub(super) fn op_of(input: &Input) -> Option<u64> {
@@ -24,18 +24,34 @@ impl Machine<'_> {
     // ---- the start
 
     pub(super) fn started(&mut self, input: &Value, by_events: bool) {
+        match Val::from_json(input) {
+            Ok(val) => {
+                if let (true, Val::Arr(events)) = (by_events, &val) {
+                    events.items().iter().for_each(|event| self.body.consume(event));
+                }
+                self.body.input = val;
+                self.restart(input, by_events);
+            }
+            Err(cut) => {
+                self.finish_faulted(
+                    Origin::Run,
+                    Fault::new(FaultKind::Validation, cut.reason()).at("/input"),
+                );
+                self.body.failed = None; // there is nothing to begin with
+            }
+        }
+    }
+
+    /// Begins the run with its raw input, again if it could not the first time.
+    pub(super) fn restart(&mut self, input: &Value, by_events: bool) {
         if let Err(fault) = self.try_start(input, by_events) {
-            self.finish_faulted(fault.at("/input"));
+            self.finish_faulted(Origin::Start { by_events }, fault.at("/input"));
         }
         self.work();
     }
 
     fn try_start(&mut self, input: &Value, by_events: bool) -> Result<(), Fault> {
-        let val = Val::from_json(input).map_err(|cut| Fault::new(FaultKind::Validation, cut.reason()))?;
-        self.body.input = val.clone();
-        if let (true, Val::Arr(events)) = (by_events, &val) {
-            events.items().iter().for_each(|event| self.body.consume(event));
-        }
+        let val = self.body.input.clone();
         let model = &self.def.model;
         let checked = match input {
             Value::Array(events) if by_events => self.def.check_events(events),
@@ -55,6 +71,7 @@ impl Machine<'_> {
         };
         // the context is a map by definition; other input is not put into it
         self.body.context = if matches!(data, Val::Obj(_)) { data.clone() } else { Val::record([]) };
+        self.body.limit_ms = after;
         if let Some(after) = after {
             self.timer(after, Purpose::RunTimeout);
         }
@@ -71,29 +88,43 @@ impl Machine<'_> {
     pub(super) fn input(&mut self, input: Input) -> bool {
         match input {
             Input::Cancel => {
-                self.end(Status::Cancelled, Outcome::Cancelled);
+                self.end(Outcome::Cancelled);
                 true
             }
-            Input::Suspend => {
-                let fresh = self.body.held.is_none();
-                self.body.held.get_or_insert_default();
-                fresh
-            }
+            Input::Suspend => self.suspend(),
             Input::Resume => self.resume(),
-            Input::Started { .. } | Input::Retry => false,
+            Input::Retry => self.retry(),
+            Input::Started { .. } => false,
             input if self.body.held.is_some() => self.hold(input),
             input => self.deliver(input),
         }
     }
 
+    fn suspend(&mut self) -> bool {
+        let fresh = self.body.held.is_none();
+        if fresh {
+            self.body.held = Some(Vec::new());
+            self.all_suspended();
+        }
+        fresh
+    }
+
     fn resume(&mut self) -> bool {
         let Some(held) = self.body.held.take() else { return false };
-        for input in held {
-            if !self.is_over() {
+        self.all_resumed();
+        self.deliver_all(held);
+        true
+    }
+
+    /// Hands over inputs that were kept; what comes after a fault is kept for a retry.
+    pub(super) fn deliver_all(&mut self, kept: Vec<Input>) {
+        for input in kept {
+            if let Some(failed) = &mut self.body.failed {
+                failed.rest.push(input);
+            } else if !self.is_over() {
                 self.deliver(input);
             }
         }
-        true
     }
 
     /// Keeps what would be accepted for later.
@@ -107,7 +138,7 @@ impl Machine<'_> {
                 !seen && self.is_listened_to(&val)
             }),
             input => op_of(input).is_some_and(|op| {
-                let fits = self.body.pending.get(&op).is_some_and(|pending| answers(input, *pending));
+                let fits = self.body.pending().get(&op).is_some_and(|pending| answers(input, *pending));
                 fits && !held.iter().any(|other| op_of(other) == Some(op))
             }),
         };
@@ -121,9 +152,10 @@ impl Machine<'_> {
         let accepted = match input {
             Input::Signal { event } => Val::from_json(&event).is_ok_and(|event| self.signal(&event)),
             input => {
-                match op_of(&input).and_then(|op| self.body.pending.get(&op).map(|pending| (op, *pending))) {
+                match op_of(&input).and_then(|op| self.body.pending().get(&op).map(|pending| (op, *pending)))
+                {
                     Some((op, pending)) if answers(&input, pending) => {
-                        self.body.pending.remove(&op);
+                        self.body.close(op);
                         self.answer(input, pending);
                         true
                     }
@@ -161,23 +193,29 @@ impl Machine<'_> {
             }
             Purpose::Retry(frame) => self.attempt(frame),
             Purpose::AttemptTimeout(frame) => {
-                if let Some(State::Try(trying)) =
-                    self.body.frames.get_mut(&frame).map(|frame| &mut frame.state)
-                {
-                    trying.timer = None;
-                }
-                self.clear_inside(frame);
-                let reference = self.frame(frame).map(|frame| self.task_of(frame).reference.as_str());
-                let fault =
-                    Fault::new(FaultKind::Timeout, "the attempt took too long").at(reference.unwrap_or("/"));
-                self.caught(frame, fault);
+                self.attempt_took_too_long(frame);
             }
             Purpose::TaskTimeout(frame) => {
                 self.fail(frame, Fault::new(FaultKind::Timeout, "the task took too long"));
             }
             Purpose::RunTimeout => {
-                self.finish_faulted(Fault::new(FaultKind::Timeout, "the workflow took too long").at("/"));
+                let fault = Fault::new(FaultKind::Timeout, "the workflow took too long");
+                self.finish_faulted(Origin::Run, fault.at("/"));
             }
+        }
+    }
+
+    fn attempt_took_too_long(&mut self, id: FrameId) {
+        if let Some(State::Try(trying)) = self.body.frame_mut(id).map(|frame| &mut frame.state) {
+            trying.timer = None;
+        }
+        self.clear_inside(id);
+        let reference = self.frame(id).map(|frame| self.task_of(frame).reference.as_str());
+        let fault = Fault::new(FaultKind::Timeout, "the attempt took too long").at(reference.unwrap_or("/"));
+        match self.is_caught_by(id, &fault) {
+            Ok(true) => self.caught(id, fault),
+            Ok(false) => self.fail(id, fault),
+            Err(failure) => self.fail(id, failure),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::state::{FrameId, Pending, Phase, Purpose, State, Trying};
 use crate::jq::Val;
 use crate::model::{Case, ErrorTemplate, ForTask, ForkTask, Kind, Task, TaskId, Then};
 use crate::template::Template;
-use crate::{Command, Fault, FaultKind, Status};
+use crate::{Command, Fault, FaultKind};
 
 impl Machine<'_> {
     pub(super) fn perform(&mut self, id: FrameId, task: &Task) -> Result<(), Fault> {
@@ -56,7 +56,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn set_state(&mut self, id: FrameId, state: State) {
-        if let Some(frame) = self.body.frames.get_mut(&id) {
+        if let Some(frame) = self.body.frame_mut(id) {
             frame.state = state;
         }
     }
@@ -79,7 +79,7 @@ impl Machine<'_> {
         }
         let op = self.timer(delay_ms, Purpose::Wait(id));
         self.set_state(id, State::Wait { op });
-        self.status(id, Status::Waiting, None, None);
+        self.waits(id);
     }
 
     fn emit(&mut self, id: FrameId, template: &Template, input: &Val) -> Result<(), Fault> {
@@ -97,7 +97,7 @@ impl Machine<'_> {
         members.entry(std::sync::Arc::new("specversion".to_owned())).or_insert_with(|| Val::str("1.0"));
         let event = assemble(|| Val::obj(members))?;
         let op = self.next_op();
-        self.body.pending.insert(op, Pending::Emit { frame: id });
+        self.body.open(op, Pending::Emit { frame: id });
         self.command(Command::Emit { op, event: event.to_json() });
         self.set_state(id, State::Emit { op, event });
         Ok(())
@@ -190,7 +190,7 @@ impl Machine<'_> {
     }
 
     fn branch_done(&mut self, id: FrameId, fork: &ForkTask, branch: TaskId, output: Val) {
-        let Some(State::Fork { outputs, open }) = self.body.frames.get_mut(&id).map(|frame| &mut frame.state)
+        let Some(State::Fork { outputs, open }) = self.body.frame_mut(id).map(|frame| &mut frame.state)
         else {
             return;
         };

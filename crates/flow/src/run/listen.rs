@@ -13,7 +13,7 @@ use crate::definition::Definition;
 use crate::event::{Bound, EventFilter, FilterSpec, Match, Mode, Strategy, Until};
 use crate::jq::{Scope, Val};
 use crate::model::{Kind, ListenTask, Read};
-use crate::{Command, Fault, Status};
+use crate::{Command, Fault};
 
 /// Events that wait to be handled by one `listen`.
 const QUEUE_MAX: usize = 10_000;
@@ -74,12 +74,13 @@ impl Machine<'_> {
             index: 0,
             outputs: Vec::new(),
         };
-        self.body.pending.insert(op, Pending::Listen { frame: id });
+        self.body.open(op, Pending::Listen { frame: id });
         self.set_state(id, State::Listen(Box::new(listening)));
         if let Some(command) = self.frame(id).and_then(|frame| command(self.def, frame)) {
             self.command(command);
         }
-        self.status(id, Status::Waiting, None, None);
+        self.waits(id);
+        self.correlation_started();
         Ok(())
     }
 
@@ -92,18 +93,15 @@ impl Machine<'_> {
     }
 
     fn listening_mut(&mut self, id: FrameId) -> Option<&mut Listening> {
-        match self.body.frames.get_mut(&id).map(|frame| &mut frame.state) {
+        match self.body.frame_mut(id).map(|frame| &mut frame.state) {
             Some(State::Listen(listening)) => Some(listening),
             _ => None,
         }
     }
 
     fn listeners(&self) -> Vec<FrameId> {
-        let frames = self.body.pending.values().filter_map(|pending| match pending {
-            Pending::Listen { frame } => Some(*frame),
-            _ => None,
-        });
-        frames.collect()
+        let ops = self.body.index().listens();
+        ops.filter_map(|op| self.body.pending().get(&op)?.frame()).collect()
     }
 
     /// Whether somebody here waits for the event.
@@ -204,7 +202,9 @@ impl Machine<'_> {
         let Some(listening) = self.listening_mut(id) else { return };
         let stopped = if enough { listening.op.take() } else { None };
         if let Some(op) = stopped {
+            let learned = std::mem::take(&mut listening.learned);
             self.abandon(op);
+            self.correlation_completed(&learned);
         }
         let input = self.frame(id).map(|frame| frame.input.clone()).unwrap_or_default();
         let Some(listening) = self.listening_mut(id) else { return };

@@ -3,37 +3,30 @@
 //! Invariant: all work of one input is done before `apply` returns, in first-in-first-out order, and is bounded.
 //! Not here: what each kind of task does (`kinds`) and inputs from outside (`inputs`).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::data::{check, evaluated_delay, expression};
 use super::env::Env;
-use super::state::{Body, Frame, FrameId, Pending, Purpose, State};
+use super::state::{Body, Frame, FrameId, Origin, Pending, Purpose, State, Work};
 use super::{JUMPS_PER_INPUT_MAX, TASKS_PER_INPUT_MAX};
-use crate::history::{TaskStart, Tracer};
+use crate::history::Tracer;
 use crate::jq::Val;
 use crate::model::{Block, Data, Delay, Kind, Task, TaskId, Then};
-use crate::{Command, Definition, Fault, FaultKind, Outcome, Status};
+use crate::{Command, Definition, Fault, FaultKind, Outcome};
 
 /// Tasks inside tasks; functions that call themselves end here.
 const NESTING_MAX: u32 = 100;
-
-/// Something that is to be done next.
-enum Work {
-    Start { parent: Option<FrameId>, task: TaskId, raw: Val },
-    Done { frame: FrameId, output: Val, then: Then },
-    Fail { frame: FrameId, fault: Fault },
-}
 
 pub(super) struct Machine<'m> {
     pub(super) def: &'m Definition,
     pub(super) now: i64,
     pub(super) body: Box<Body>,
     commands: Vec<Command>,
-    tracer: Option<&'m mut dyn Tracer>,
-    work: VecDeque<Work>,
+    pub(super) tracer: Option<&'m mut dyn Tracer>,
+    pub(super) work: VecDeque<Work>,
     tasks_left: u32,
     jumps_left: u32,
-    outcome: Option<Outcome>,
+    pub(super) outcome: Option<Outcome>,
 }
 
 impl<'m> Machine<'m> {
@@ -58,7 +51,9 @@ impl<'m> Machine<'m> {
 
     pub(super) fn into_parts(mut self) -> (Box<Body>, Vec<Command>) {
         if let Some(outcome) = self.outcome.take() {
-            self.abandon_all();
+            // a retry takes the operations of a faulted run up again, under their numbers
+            let abandoned = self.body.pending().keys().map(|op| Command::Abandon { op: *op });
+            self.commands.extend(abandoned);
             self.commands.push(Command::Finish(outcome));
         }
         (self.body, self.commands)
@@ -78,21 +73,14 @@ impl<'m> Machine<'m> {
 
     pub(super) fn timer(&mut self, delay_ms: i64, purpose: Purpose) -> u64 {
         let (op, at) = (self.next_op(), self.now.saturating_add(delay_ms));
-        self.body.pending.insert(op, Pending::Timer { at, purpose });
+        self.body.open(op, Pending::Timer { at, purpose });
         self.command(Command::Timer { op, at });
         op
     }
 
     pub(super) fn abandon(&mut self, op: u64) {
-        if self.body.pending.remove(&op).is_some() {
+        if self.body.close(op).is_some() {
             self.command(Command::Abandon { op });
-        }
-    }
-
-    fn abandon_all(&mut self) {
-        let ops: Vec<u64> = self.body.pending.keys().copied().collect();
-        for op in ops {
-            self.abandon(op);
         }
     }
 
@@ -103,7 +91,7 @@ impl<'m> Machine<'m> {
     }
 
     pub(super) fn frame(&self, id: FrameId) -> Option<&Frame> {
-        self.body.frames.get(&id)
+        self.body.frames().get(&id)
     }
 
     pub(super) fn kind_of(&self, id: FrameId) -> Option<&'m Kind> {
@@ -113,19 +101,6 @@ impl<'m> Machine<'m> {
     /// The surroundings of a task's expressions.
     pub(super) fn env<'e>(&'e self, frame: &'e Frame) -> Env<'e> {
         Env::of_task(self.def, &self.body, frame)
-    }
-
-    pub(super) fn status(
-        &mut self,
-        frame: FrameId,
-        status: Status,
-        output: Option<&Val>,
-        error: Option<&Fault>,
-    ) {
-        if let Some(tracer) = &mut self.tracer {
-            let output = output.map(Val::to_json);
-            tracer.changed(u64::from(frame), status, self.now, output.as_ref(), error);
-        }
     }
 
     // ---- work
@@ -151,27 +126,16 @@ impl<'m> Machine<'m> {
         self.work.push_back(Work::Fail { frame, fault });
     }
 
-    /// Counts something that could go on for ever.
-    pub(super) fn jump(&mut self, frame: Option<FrameId>) -> bool {
+    /// Counts something that could go on for ever; false when it has.
+    pub(super) fn jump(&mut self) -> bool {
         self.jumps_left = self.jumps_left.saturating_sub(1);
-        if self.jumps_left == 0 {
-            let detail = format!(
-                "the tasks go round in circles: more than {JUMPS_PER_INPUT_MAX} jumps back without waiting"
-            );
-            self.give_up(frame, Fault::new(FaultKind::Runtime, detail));
-        }
         self.jumps_left > 0
     }
 
-    /// Ends the run; a limit was reached that catching would only reach again.
-    fn give_up(&mut self, frame: Option<FrameId>, fault: Fault) {
-        let reference =
-            frame.and_then(|id| self.frame(id)).map(|frame| self.task_of(frame).reference.as_str());
-        self.finish_faulted(fault.at(reference.unwrap_or("/")));
-    }
-
     pub(super) fn work(&mut self) {
-        while let Some(work) = self.work.pop_front() {
+        while !self.is_over()
+            && let Some(work) = self.work.pop_front()
+        {
             match work {
                 Work::Start { parent, task, raw }
                     if parent.is_none_or(|parent| self.frame(parent).is_some()) =>
@@ -182,42 +146,39 @@ impl<'m> Machine<'m> {
                     self.leave(frame, output, then);
                 }
                 Work::Fail { frame, fault } if self.frame(frame).is_some() => self.faulted(frame, fault),
+                Work::Finish { raw } => self.finish(raw),
                 _ => {} // its task is gone by now
-            }
-            if self.is_over() {
-                self.work.clear();
             }
         }
     }
 
     // ---- a task begins
 
-    fn enter(&mut self, parent: Option<FrameId>, task_id: TaskId, raw: Val) {
+    fn enter(&mut self, parent: Option<FrameId>, task: TaskId, raw: Val) {
         let id = self.body.frame_next;
         self.body.frame_next += 1;
         let depth = parent.and_then(|parent| self.frame(parent)).map_or(0, |parent| parent.depth + 1);
-        let (task, started_at) = (task_id, self.now);
-        let frame = Frame {
-            parent,
-            task,
-            depth,
-            input: raw.clone(),
-            raw,
-            started_at,
-            timeout: None,
-            state: State::Inside,
-        };
-        let task = self.task_of(&frame);
-        self.body.frames.insert(id, frame);
+        let input = raw.clone();
+        let started_at = self.now;
+        let state = State::Inside;
+        self.body.add_frame(id, Frame { parent, task, depth, raw, input, started_at, timeout: None, state });
         self.tasks_left -= 1;
         if self.tasks_left == 0 {
             let detail = format!("more than {TASKS_PER_INPUT_MAX} tasks began without waiting");
-            return self.give_up(Some(id), Fault::new(FaultKind::Runtime, detail));
+            return self.give_up(Origin::Task(id), Some(id), Fault::new(FaultKind::Runtime, detail));
         }
+        self.begin(id);
+    }
+
+    /// Begins a task that has its frame and its raw input.
+    pub(super) fn begin(&mut self, id: FrameId) {
+        let Some(frame) = self.frame(id) else { return };
+        let (parent, task_id, task) = (frame.parent, frame.task, self.task_of(frame));
+        let too_deep = frame.depth > NESTING_MAX;
         match self.is_wanted(id, task) {
             Ok(true) => {}
             Ok(false) => {
-                let raw = self.body.frames.remove(&id).map(|frame| frame.raw).unwrap_or_default();
+                let raw = self.body.take_frame(id).map(|frame| frame.raw).unwrap_or_default();
                 return self.flow(parent, task_id, raw, Then::Continue);
             }
             Err(fault) => {
@@ -227,11 +188,9 @@ impl<'m> Machine<'m> {
         }
         let prepared = self.prepare(id, task);
         self.trace_start(id);
-        if depth > NESTING_MAX {
-            return self.fail(
-                id,
-                Fault::new(FaultKind::Runtime, format!("tasks are nested deeper than {NESTING_MAX}")),
-            );
+        if too_deep {
+            let detail = format!("tasks are nested deeper than {NESTING_MAX}");
+            return self.fail(id, Fault::new(FaultKind::Runtime, detail));
         }
         if let Err(fault) = prepared.and_then(|()| self.perform(id, task)) {
             self.fail(id, fault);
@@ -249,46 +208,18 @@ impl<'m> Machine<'m> {
         check(&task.input, &frame.raw, "input")?;
         if let Some(shape) = &task.input.shape {
             let input = shape.eval(&frame.raw, &self.env(frame)).map_err(expression)?;
-            if let Some(frame) = self.body.frames.get_mut(&id) {
+            if let Some(frame) = self.body.frame_mut(id) {
                 frame.input = input;
             }
         }
         if let Some(delay) = &task.timeout {
             let after = self.delay(id, delay)?;
             let op = self.timer(after, Purpose::TaskTimeout(id));
-            if let Some(frame) = self.body.frames.get_mut(&id) {
+            if let Some(frame) = self.body.frame_mut(id) {
                 frame.timeout = Some(op);
             }
         }
         Ok(())
-    }
-
-    fn trace_start(&mut self, id: FrameId) {
-        if self.tracer.is_none() {
-            return;
-        }
-        let Some(frame) = self.body.frames.get(&id) else { return };
-        let parent = frame.parent.and_then(|parent| self.body.frames.get(&parent));
-        let (attempt, round) = match parent.map(|parent| &parent.state) {
-            Some(State::Try(trying)) => (trying.attempt, 0),
-            Some(State::For { index, .. }) => (1, *index),
-            Some(State::Listen(listening)) => (1, listening.index),
-            _ => (1, 0),
-        };
-        let task = &self.def.model.tasks[frame.task as usize];
-        let input = frame.input.to_json();
-        let start = TaskStart {
-            instance: u64::from(id),
-            parent: frame.parent.map(u64::from),
-            parent_attempt: attempt,
-            round,
-            name: &task.name,
-            reference: &task.reference,
-            input: &input,
-        };
-        if let Some(tracer) = &mut self.tracer {
-            tracer.started(&start, self.now);
-        }
     }
 
     // ---- a task ends
@@ -296,7 +227,7 @@ impl<'m> Machine<'m> {
     fn leave(&mut self, id: FrameId, raw_output: Val, then: Then) {
         match self.transform(id, &raw_output) {
             Ok(output) => {
-                self.status(id, Status::Completed, Some(&output), None);
+                self.completed(id, &output);
                 if let Some(frame) = self.remove(id) {
                     self.flow(frame.parent, frame.task, output, then);
                 }
@@ -338,34 +269,24 @@ impl<'m> Machine<'m> {
     /// Takes a frame out, with everything inside it and everything they wait for.
     pub(super) fn remove(&mut self, id: FrameId) -> Option<Frame> {
         self.clear_inside(id);
-        let ops: Vec<u64> = self.ops_of(&BTreeSet::from([id]));
+        self.abandon_ops(id);
+        self.body.take_frame(id)
+    }
+
+    /// Abandons what one frame waits for.
+    pub(super) fn abandon_ops(&mut self, id: FrameId) {
+        let ops: Vec<u64> = self.body.index().ops(id).collect();
         for op in ops {
             self.abandon(op);
         }
-        self.body.frames.remove(&id)
-    }
-
-    fn ops_of(&self, frames: &BTreeSet<FrameId>) -> Vec<u64> {
-        let owned = |pending: &Pending| pending.frame().is_some_and(|frame| frames.contains(&frame));
-        self.body.pending.iter().filter(|(_, pending)| owned(pending)).map(|(op, _)| *op).collect()
     }
 
     /// Cancels everything inside a frame.
     pub(super) fn clear_inside(&mut self, id: FrameId) {
-        let mut doomed = BTreeSet::from([id]);
-        for (inner, frame) in self.body.frames.range(id + 1..) {
-            if frame.parent.is_some_and(|parent| doomed.contains(&parent)) {
-                doomed.insert(*inner);
-            }
-        }
-        doomed.remove(&id);
-        if doomed.is_empty() {
-            return;
-        }
-        self.ops_of(&doomed).into_iter().for_each(|op| self.abandon(op));
-        for inner in doomed {
-            self.status(inner, Status::Cancelled, None, None);
-            self.body.frames.remove(&inner);
+        for inner in self.body.index().descendants(id) {
+            self.abandon_ops(inner);
+            self.cancelled(inner);
+            self.body.take_frame(inner);
         }
     }
 
@@ -380,8 +301,9 @@ impl<'m> Machine<'m> {
             Then::Exit => None,
             Then::Continue => ordinary,
             Then::Task(target) => {
-                if target <= task && !self.jump(parent) {
-                    return;
+                if target <= task && !self.jump() {
+                    self.start(parent, target, output); // for a retry
+                    return self.go_round(Origin::Run, parent);
                 }
                 Some(target)
             }
@@ -397,8 +319,8 @@ impl<'m> Machine<'m> {
     /// Tasks around one that ends the run are done with it.
     fn close_around(&mut self, mut parent: Option<FrameId>, output: &Val) {
         while let Some(id) = parent {
-            self.status(id, Status::Completed, Some(output), None);
-            parent = self.body.frames.remove(&id).and_then(|frame| frame.parent);
+            self.completed(id, output);
+            parent = self.body.take_frame(id).and_then(|frame| frame.parent);
         }
     }
 
@@ -409,49 +331,30 @@ impl<'m> Machine<'m> {
         }
     }
 
-    // ---- faults
-
-    fn faulted(&mut self, id: FrameId, fault: Fault) {
-        let Some(frame) = self.frame(id) else { return };
-        let fault = fault.at(&self.task_of(frame).reference);
-        self.status(id, Status::Faulted, None, Some(&fault));
-        let parent = self.remove(id).and_then(|frame| frame.parent);
-        match parent {
-            None => self.finish_faulted(fault),
-            Some(parent) => match self.frame(parent).map(|frame| &frame.state) {
-                Some(State::Try(_)) => self.caught(parent, fault),
-                _ => self.fail(parent, fault),
-            },
-        }
-    }
-
     // ---- the run ends
 
     pub(super) fn finish(&mut self, raw: Val) {
         let model = &self.def.model;
         let env = Env::of_run(self.def, &self.body);
         let shaped = model.output.shape.as_ref().map(|shape| shape.eval(&raw, &env).map_err(expression));
-        let output = shaped.transpose().map(|shaped| shaped.unwrap_or(raw));
+        let output = shaped.transpose().map(|shaped| shaped.unwrap_or_else(|| raw.clone()));
         let checked = output.and_then(|output| check(&model.output, &output, "output").map(|()| output));
         match checked {
-            Ok(output) => self.end(Status::Cancelled, Outcome::Completed(output.to_json())),
-            Err(fault) => self.finish_faulted(fault.at("/output")),
+            Ok(output) => self.end(Outcome::Completed(output.to_json())),
+            Err(fault) => {
+                self.work.push_back(Work::Finish { raw }); // for a retry
+                self.finish_faulted(Origin::Run, fault.at("/output"));
+            }
         }
     }
 
-    pub(super) fn finish_faulted(&mut self, fault: Fault) {
-        self.end(Status::Faulted, Outcome::Faulted(fault));
-    }
-
-    /// Ends the run; tasks still under way get `status`.
-    pub(super) fn end(&mut self, status: Status, outcome: Outcome) {
-        let open: Vec<FrameId> = self.body.frames.keys().copied().collect();
-        let error = if let Outcome::Faulted(fault) = &outcome { Some(fault.clone()) } else { None };
-        for id in open {
-            self.status(id, status, None, error.as_ref());
+    /// Ends the run for good; tasks still under way are cancelled.
+    pub(super) fn end(&mut self, outcome: Outcome) {
+        if self.tracer.is_some() {
+            for id in self.open_frames() {
+                self.cancelled(id);
+            }
         }
-        self.body.frames.clear();
-        self.work.clear();
         self.outcome = Some(outcome);
     }
 

@@ -7,7 +7,9 @@ mod authentication;
 mod catch;
 mod data;
 mod env;
+mod faults;
 mod http;
+mod index;
 mod inputs;
 mod kinds;
 mod listen;
@@ -15,9 +17,13 @@ mod machine;
 mod process;
 mod snapshot;
 mod state;
+mod trace;
+
+use std::collections::BTreeSet;
 
 use crate::{Command, Definition, Input, Outcome, Status, Step, Tracer};
 use machine::Machine;
+pub(crate) use snapshot::Table;
 use state::{Body, Pending};
 
 /// Tasks one input may start; more means that the definition goes round in circles.
@@ -48,6 +54,11 @@ impl Run {
         self.status.is_final()
     }
 
+    /// Whether [`Input::Retry`] would be accepted: an error ended it, and it did begin.
+    pub fn can_be_retried(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.failed.is_some())
+    }
+
     /// Takes in one input at time `now` (Unix milliseconds). Never panics; late, repeated and unknown inputs change
     /// nothing and are not accepted.
     pub fn apply(&mut self, def: &Definition, now: i64, input: Input) -> Step {
@@ -72,7 +83,8 @@ impl Run {
         input: Input,
         tracer: Option<&'a mut dyn Tracer>,
     ) -> Step {
-        if self.is_finished() || !self.fits(def) {
+        let is_over = self.is_finished() && !(input == Input::Retry && self.can_be_retried());
+        if is_over || !self.fits(def) {
             return Step::default();
         }
         let Some(body) = self.body.take() else { return self.begin(def, now, input, tracer) };
@@ -105,8 +117,7 @@ impl Run {
 
     /// Whether the definition has every task this run is in; another one could not be what it began with.
     fn fits(&self, def: &Definition) -> bool {
-        let tasks = def.model.tasks.len();
-        self.body.as_ref().is_none_or(|body| body.frames.values().all(|frame| (frame.task as usize) < tasks))
+        self.body.as_ref().is_none_or(|body| body.index().tasks() <= def.model.tasks.len())
     }
 
     fn settle(&mut self, machine: Machine<'_>, accepted: bool) -> Step {
@@ -119,24 +130,27 @@ impl Run {
             _ if body.is_busy() => Status::Running,
             _ => Status::Waiting,
         };
-        self.body = (!self.is_finished()).then_some(body);
+        self.body = (!self.is_finished() || body.failed.is_some()).then_some(body);
         Step { accepted, commands }
     }
 
     /// The commands outstanding now, for a driver that has just restored this run.
     pub fn outstanding(&self, def: &Definition) -> Vec<Command> {
-        let Some(body) = self.body.as_ref().filter(|_| self.fits(def)) else { return Vec::new() };
-        let answered = |op: &u64| {
-            let held = body.held.as_deref().unwrap_or_default();
-            held.iter().any(|input| inputs::op_of(input) == Some(*op))
-        };
-        let open = body.pending.iter().filter(|(op, _)| !answered(op));
-        open.filter_map(|(op, pending)| outstanding(def, body, *op, *pending)).collect()
+        let under_way = self.body.as_ref().filter(|_| !self.is_finished() && self.fits(def));
+        under_way.map(|body| outstanding(def, body)).unwrap_or_default()
     }
 }
 
-fn outstanding(def: &Definition, body: &Body, op: u64, pending: Pending) -> Option<Command> {
-    let frame = pending.frame().and_then(|frame| body.frames.get(&frame));
+/// What is pending and not answered yet.
+fn outstanding(def: &Definition, body: &Body) -> Vec<Command> {
+    let held = body.held.as_deref().unwrap_or_default();
+    let answered: BTreeSet<u64> = held.iter().filter_map(inputs::op_of).collect();
+    let open = body.pending().iter().filter(|(op, _)| !answered.contains(op));
+    open.filter_map(|(op, pending)| pending_command(def, body, *op, *pending)).collect()
+}
+
+fn pending_command(def: &Definition, body: &Body, op: u64, pending: Pending) -> Option<Command> {
+    let frame = pending.frame().and_then(|frame| body.frames().get(&frame));
     match pending {
         Pending::Timer { at, .. } => Some(Command::Timer { op, at }),
         Pending::Call { .. } => http::command(def, frame?, op),

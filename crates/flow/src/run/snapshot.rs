@@ -10,7 +10,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Run;
-use super::state::{Body, Frame, Listening, State, Trying};
+use super::state::{Body, Failed, Frame, Listening, State, Trying, Work};
 use crate::Status;
 use crate::jq::Val;
 
@@ -36,11 +36,12 @@ impl<'de> Deserialize<'de> for Run {
         let snapshot = Snapshot::deserialize(deserializer)?;
         let mut missing = false;
         let body = snapshot.body.map(|body| {
-            Box::new(body.map(&mut |position| {
+            let body = body.map(&mut |position| {
                 let val = snapshot.values.get(*position as usize);
                 missing |= val.is_none();
                 val.cloned().unwrap_or_default()
-            }))
+            });
+            Box::new(body.indexed())
         });
         if missing {
             return Err(D::Error::custom("the snapshot refers to a value it does not hold"));
@@ -51,13 +52,18 @@ impl<'de> Deserialize<'de> for Run {
 
 /// Values by identity.
 #[derive(Default)]
-struct Table {
+pub(crate) struct Table {
     values: Vec<Val>,
     known: BTreeMap<usize, u32>,
 }
 
 impl Table {
-    fn position(&mut self, val: &Val) -> u32 {
+    pub(crate) fn into_values(self) -> Vec<Val> {
+        self.values
+    }
+
+    /// Where the value is in the table.
+    pub(crate) fn position(&mut self, val: &Val) -> u32 {
         let address = match val {
             Val::Str(text) => Some(Arc::as_ptr(text).addr()),
             Val::Arr(array) => Some(Arc::as_ptr(array).addr()),
@@ -73,25 +79,28 @@ impl Table {
     }
 }
 
-impl<A> Body<A> {
-    fn map<B>(&self, f: &mut impl FnMut(&A) -> B) -> Body<B> {
-        Body {
-            run_id: self.run_id.clone(),
-            started_at: self.started_at,
-            input: f(&self.input),
-            context: f(&self.context),
-            frames: self.frames.iter().map(|(id, frame)| (*id, frame.map(f))).collect(),
-            frame_next: self.frame_next,
-            pending: self.pending.clone(),
-            op_next: self.op_next,
-            consumed: self.consumed.clone(),
-            held: self.held.clone(),
+impl<A> Failed<A> {
+    pub(super) fn map<B>(&self, f: &mut impl FnMut(&A) -> B) -> Failed<B> {
+        let work = self.work.iter().map(|work| work.map(f)).collect();
+        Failed { origin: self.origin, work, rest: self.rest.clone() }
+    }
+}
+
+impl<A> Work<A> {
+    fn map<B>(&self, f: &mut impl FnMut(&A) -> B) -> Work<B> {
+        match self {
+            Self::Start { parent, task, raw } => Work::Start { parent: *parent, task: *task, raw: f(raw) },
+            Self::Done { frame, output, then } => {
+                Work::Done { frame: *frame, output: f(output), then: *then }
+            }
+            Self::Fail { frame, fault } => Work::Fail { frame: *frame, fault: fault.clone() },
+            Self::Finish { raw } => Work::Finish { raw: f(raw) },
         }
     }
 }
 
 impl<A> Frame<A> {
-    fn map<B>(&self, f: &mut impl FnMut(&A) -> B) -> Frame<B> {
+    pub(super) fn map<B>(&self, f: &mut impl FnMut(&A) -> B) -> Frame<B> {
         Frame {
             parent: self.parent,
             task: self.task,

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::index::Index;
 use crate::jq::Val;
-use crate::model::TaskId;
+use crate::model::{TaskId, Then};
 use crate::{Authentication, Child, Input, OpenApiCall, ProcessCall};
 
 /// Events a run remembers having consumed.
@@ -23,16 +24,71 @@ pub(super) struct Body<V = Val> {
     pub(super) started_at: i64,
     pub(super) input: V,
     pub(super) context: V,
-    pub(super) frames: BTreeMap<FrameId, Frame<V>>,
+    frames: BTreeMap<FrameId, Frame<V>>,
     pub(super) frame_next: FrameId,
-    pub(super) pending: BTreeMap<u64, Pending>,
+    pending: BTreeMap<u64, Pending>,
     pub(super) op_next: u64,
+    /// How long the run may take, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) limit_ms: Option<i64>,
     /// Source and id of events consumed, oldest first.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(super) consumed: VecDeque<String>,
     /// While suspended: what arrived meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) held: Option<Vec<Input>>,
+    /// After an error nobody caught: where a retry begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) failed: Option<Failed<V>>,
+    #[serde(skip)]
+    index: Index,
+}
+
+/// What is left of a run that faulted, beside its frames and operations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Failed<V = Val> {
+    pub(super) origin: Origin,
+    /// Work that was not done any more.
+    pub(super) work: Vec<Work<V>>,
+    /// Inputs kept while suspended that were not handed over any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rest: Vec<Input>,
+}
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Origin {
+    /// The beginning, before any task.
+    Start { by_events: bool },
+    /// A task.
+    Task(FrameId),
+    /// The run as a whole: its time was up, or it went round in circles.
+    Run,
+}
+
+/// Something that is to be done next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Work<V = Val> {
+    Start {
+        parent: Option<FrameId>,
+        task: TaskId,
+        raw: V,
+    },
+    Done {
+        frame: FrameId,
+        output: V,
+        then: Then,
+    },
+    Fail {
+        frame: FrameId,
+        fault: crate::Fault,
+    },
+    /// The last task is done.
+    Finish {
+        raw: V,
+    },
 }
 
 /// One task under way.
@@ -173,6 +229,16 @@ pub(super) enum Purpose {
 }
 
 impl Pending {
+    /// Whether it waits for events.
+    pub(super) fn is_listen(self) -> bool {
+        matches!(self, Self::Listen { .. })
+    }
+
+    /// Whether it is performed, as opposed to waited for.
+    pub(super) fn is_busy(self) -> bool {
+        matches!(self, Self::Call { .. } | Self::Emit { .. })
+    }
+
     pub(super) fn frame(self) -> Option<FrameId> {
         match self {
             Self::Call { frame } | Self::Emit { frame } | Self::Listen { frame } => Some(frame),
@@ -198,14 +264,12 @@ impl Body {
             frame_next: 0,
             pending: BTreeMap::new(),
             op_next: 1,
+            limit_ms: None,
             consumed: VecDeque::new(),
             held: None,
+            failed: None,
+            index: Index::default(),
         }
-    }
-
-    /// Whether something is being performed, as opposed to waited for.
-    pub(super) fn is_busy(&self) -> bool {
-        self.pending.values().any(|pending| matches!(pending, Pending::Call { .. } | Pending::Emit { .. }))
     }
 
     pub(super) fn has_consumed(&self, event: &Val) -> bool {
@@ -219,6 +283,85 @@ impl Body {
                 self.consumed.pop_front();
             }
         }
+    }
+}
+
+impl<V> Body<V> {
+    // Frames and operations are changed here only, so that the index always fits them.
+
+    pub(super) fn frames(&self) -> &BTreeMap<FrameId, Frame<V>> {
+        &self.frames
+    }
+
+    pub(super) fn frame_mut(&mut self, id: FrameId) -> Option<&mut Frame<V>> {
+        self.frames.get_mut(&id)
+    }
+
+    pub(super) fn add_frame(&mut self, id: FrameId, frame: Frame<V>) {
+        self.index.frame_added(id, frame.parent, frame.task);
+        self.frames.insert(id, frame);
+    }
+
+    pub(super) fn take_frame(&mut self, id: FrameId) -> Option<Frame<V>> {
+        let frame = self.frames.remove(&id)?;
+        self.index.frame_taken(id, frame.parent);
+        Some(frame)
+    }
+
+    pub(super) fn pending(&self) -> &BTreeMap<u64, Pending> {
+        &self.pending
+    }
+
+    pub(super) fn open(&mut self, op: u64, pending: Pending) {
+        self.close(op);
+        self.index.op_opened(op, pending);
+        self.pending.insert(op, pending);
+    }
+
+    pub(super) fn close(&mut self, op: u64) -> Option<Pending> {
+        let pending = self.pending.remove(&op)?;
+        self.index.op_closed(op, pending);
+        Some(pending)
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Whether something is being performed, as opposed to waited for.
+    pub(super) fn is_busy(&self) -> bool {
+        self.index.is_busy()
+    }
+
+    /// The same with values of another kind.
+    pub(super) fn map<B>(&self, f: &mut impl FnMut(&V) -> B) -> Body<B> {
+        Body {
+            run_id: self.run_id.clone(),
+            started_at: self.started_at,
+            input: f(&self.input),
+            context: f(&self.context),
+            frames: self.frames.iter().map(|(id, frame)| (*id, frame.map(f))).collect(),
+            frame_next: self.frame_next,
+            pending: self.pending.clone(),
+            op_next: self.op_next,
+            limit_ms: self.limit_ms,
+            consumed: self.consumed.clone(),
+            held: self.held.clone(),
+            failed: self.failed.as_ref().map(|failed| failed.map(f)),
+            index: self.index.clone(),
+        }
+    }
+
+    /// Makes the index, which is not part of a snapshot.
+    pub(super) fn indexed(mut self) -> Self {
+        self.index = Index::default();
+        for (id, frame) in &self.frames {
+            self.index.frame_added(*id, frame.parent, frame.task);
+        }
+        for (op, pending) in &self.pending {
+            self.index.op_opened(*op, *pending);
+        }
+        self
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use openevent_flow::{Command, Definition, Fault, FaultKind, Input, Run};
+use openevent_flow::{Chronicle, Command, Definition, Fault, FaultKind, Input, Outcome, Run};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -83,6 +83,7 @@ fn happening() -> impl Strategy<Value = Input> {
         2 => event("stop"),
         1 => Just(Input::Suspend),
         1 => Just(Input::Resume),
+        2 => Just(Input::Retry),
         1 => Just(crate::support::started(json!({"a": 2}))),
     ]
 }
@@ -97,6 +98,57 @@ fn waits(run: &Run, def: &Definition, held: bool) -> bool {
     run.is_finished() || held || !run.outstanding(def).is_empty()
 }
 
+/// Drives a run to its end; the call `failing` fails once, and if that faults the run it is retried at once.
+/// Gives how it ended and whether it was retried.
+fn driven(def: &Definition, failing: Option<usize>) -> (Option<Outcome>, bool) {
+    let mut run = Run::new();
+    let mut commands = run.apply(def, 0, crate::support::started(json!({"a": 1}))).commands;
+    let (mut calls, mut retried) = (0, false);
+    for round in 1..2_000_i64 {
+        if let Some(Command::Finish(outcome)) = commands.pop() {
+            return (Some(outcome), retried);
+        }
+        let open = run.outstanding(def);
+        let Some(next) = open.first() else { return (None, retried) };
+        let now = round * 10_000;
+        let mut input = answer(next, round);
+        if let Command::Call { op, .. } = next {
+            calls += 1;
+            if failing == Some(calls - 1) {
+                let failed = Input::Failed { op: *op, error: Fault::new(FaultKind::Communication, "down") };
+                run.apply(def, now, failed);
+                if !run.can_be_retried() {
+                    return (None, false);
+                }
+                let again = run.apply(def, now, Input::Retry).commands;
+                let is_fresh =
+                    |command: &&Command| matches!(command, Command::Call { .. }) && !open.contains(command);
+                let Some(fresh) = again.iter().find(is_fresh) else {
+                    return (None, false); // it was caught, and something else failed
+                };
+                (input, retried) = (answer(fresh, round), true);
+            }
+        }
+        commands = run.apply(def, now, input).commands;
+    }
+    (None, retried)
+}
+
+fn answer(command: &Command, round: i64) -> Input {
+    match command {
+        Command::Call { op, .. } => Input::Done { op: *op, value: json!({"status": 200, "body": {"a": 1}}) },
+        Command::Emit { op, event } => Input::Done { op: *op, value: event.clone() },
+        Command::Timer { op, .. } => Input::Fired { op: *op },
+        Command::Listen { .. } => {
+            let kind = if round % 2 == 0 { "go" } else { "stop" };
+            Input::Signal {
+                event: json!({"id": format!("e{round}"), "source": "s", "type": kind, "data": {}}),
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -106,6 +158,7 @@ proptest! {
         let mut journal = Vec::new();
         let mut now = crate::support::START;
         let mut suspended = false;
+        let mut chronicle = Chronicle::new();
         let all = std::iter::once(crate::support::started(json!({"a": 1, "n": 1}))).chain(happenings);
         for input in all {
             now += 700;
@@ -121,7 +174,7 @@ proptest! {
             prop_assert!(waits(&run, &def, suspended), "ends or waits");
 
             let repeated = run.clone();
-            if !matches!(input, Input::Resume) || !accepted {
+            if !matches!(input, Input::Resume | Input::Retry) || !accepted {
                 let (again, _) = apply(&mut run, &def, now, &input);
                 prop_assert!(!again, "repeated {:?}", input);
                 prop_assert_eq!(&repeated, &run, "a repeated input changes nothing");
@@ -131,7 +184,13 @@ proptest! {
             let restored: Run = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(&restored, &run, "a snapshot holds everything");
             prop_assert_eq!(restored.outstanding(&def), run.outstanding(&def));
+
+            chronicle.take(&def, now, input);
+            let text = serde_json::to_string(&chronicle).unwrap();
+            let restored: Chronicle = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(&restored, &chronicle, "a saved chronicle holds everything");
         }
+        prop_assert_eq!(chronicle.run(), &run);
 
         let mut replayed = Run::new();
         for (now, input) in &journal {
@@ -146,6 +205,15 @@ proptest! {
     }
 
     #[test]
+    fn a_run_retried_after_a_failed_call_ends_as_if_it_had_not_failed(def in definition(), nth in 0..4_usize) {
+        let (smooth, _) = driven(&def, None);
+        let (retried, faulted) = driven(&def, Some(nth));
+        if faulted {
+            prop_assert_eq!(smooth, retried, "{}", def.document());
+        }
+    }
+
+    #[test]
     fn answered_runs_end(def in definition()) {
         let mut run = Run::new();
         let mut open = run.apply(&def, 0, crate::support::started(json!({"a": 1}))).commands;
@@ -154,16 +222,7 @@ proptest! {
             rounds += 1;
             let now = rounds * 10_000;
             open = run.outstanding(&def);
-            let input = match open.first() {
-                Some(Command::Call { op, .. }) => Input::Done { op: *op, value: json!({"status": 200, "body": {"a": 1}}) },
-                Some(Command::Emit { op, event }) => Input::Done { op: *op, value: event.clone() },
-                Some(Command::Timer { op, .. }) => Input::Fired { op: *op },
-                Some(Command::Listen { .. }) => {
-                    let kind = if rounds % 2 == 0 { "go" } else { "stop" };
-                    Input::Signal { event: json!({"id": format!("e{rounds}"), "source": "s", "type": kind, "data": {}}) }
-                }
-                other => panic!("{other:?}"),
-            };
+            let input = answer(open.first().expect("something to wait for"), rounds);
             run.apply(&def, now, input);
         }
         prop_assert!(run.is_finished(), "still open: {:?}", open);

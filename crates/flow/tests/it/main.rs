@@ -2,10 +2,12 @@
 
 mod bytes;
 mod calls;
+mod chronicles;
 mod examples;
 mod histories;
 mod language;
 mod laws;
+mod retries;
 mod speed;
 mod support;
 mod validation;
