@@ -5,7 +5,9 @@
 
 use serde_json::Value;
 
-use crate::Fault;
+use crate::event::Bound;
+use crate::jq::{Expr, Val};
+use crate::{Fault, FaultKind};
 
 /// What a definition says about its runs among each other.
 #[derive(Debug, Default)]
@@ -18,6 +20,16 @@ pub struct Controls {
     pub throttle: Option<Throttle>,
     /// Of runs with the same key in a while, only the first begins.
     pub idempotency: Option<Idempotency>,
+    pub(crate) keys: KeyExpressions,
+}
+
+/// Where the keys come from; evaluated on a run's raw input.
+#[derive(Debug, Default)]
+pub(crate) struct KeyExpressions {
+    pub(crate) concurrency: Option<Expr>,
+    pub(crate) debounce: Option<Expr>,
+    pub(crate) throttle: Option<Expr>,
+    pub(crate) idempotency: Option<Expr>,
 }
 
 /// `concurrency`.
@@ -79,8 +91,37 @@ pub struct Keys {
 }
 
 impl Controls {
-    /// The keys of a run with this raw input.
-    pub fn keys(&self, _input: &Value) -> Result<Keys, Fault> {
-        Ok(Keys::default())
+    /// The keys of a run with this raw input. Text is taken as it is, null stands for no key, anything else is
+    /// written as JSON.
+    pub fn keys(&self, input: &Value) -> Result<Keys, Fault> {
+        let expressions = &self.keys;
+        let all = [
+            &expressions.concurrency,
+            &expressions.debounce,
+            &expressions.throttle,
+            &expressions.idempotency,
+        ];
+        if all.iter().all(|expr| expr.is_none()) {
+            return Ok(Keys::default());
+        }
+        let input = Val::from_json(input)
+            .map_err(|cut| Fault::new(FaultKind::Expression, cut.reason()).at("/document"))?;
+        let key = |expr: &Option<Expr>| {
+            let Some(expr) = expr else { return Ok(None) };
+            let val = expr.eval(input.clone(), &Bound::default());
+            let val = val.map_err(|failure| Fault::new(FaultKind::Expression, failure.0).at("/document"))?;
+            Ok(match val {
+                Val::Null => None,
+                Val::Str(text) => Some(text.as_str().to_owned()),
+                other => Some(other.to_string()),
+            })
+        };
+        let [concurrency, debounce, throttle, idempotency] = all.map(key);
+        Ok(Keys {
+            concurrency: concurrency?,
+            debounce: debounce?,
+            throttle: throttle?,
+            idempotency: idempotency?,
+        })
     }
 }

@@ -43,9 +43,9 @@ impl Definition {
     pub fn parse_with(source: &str, _documents: &Documents) -> Result<Parsed, Vec<Issue>> {
         let reading = parse::read(source)?;
         let hash = hash(&reading.document);
-        let parse::Reading { document, head, model, trigger, warnings, processes } = reading;
-        let definition =
-            Self { document, head, hash, trigger, schedule: None, controls: None, processes, model };
+        let parse::Reading { document, head, model, trigger, schedule, controls, warnings, processes } =
+            reading;
+        let definition = Self { document, head, hash, trigger, schedule, controls, processes, model };
         Ok(Parsed { definition, warnings, missing: Vec::new() })
     }
 

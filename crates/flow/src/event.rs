@@ -1,7 +1,7 @@
 //! Event filters: which CloudEvents start a run or wake one that listens.
 //!
 //! Invariant: matching an event costs no I/O and cannot fail; what cannot be evaluated does not match.
-//! Not here: waiting for events (`run`).
+//! Not here: waiting for events (`run`), starting runs (`trigger`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,39 +10,6 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::jq::{Expr, Scope, Val};
-
-/// The events that start a run: `schedule.on`.
-#[derive(Debug)]
-pub struct Trigger {
-    pub(crate) filters: Vec<Arc<EventFilter>>,
-}
-
-impl Trigger {
-    /// Events that match any of these matter to it; an empty list means every event does.
-    pub fn filters(&self) -> &[Arc<EventFilter>] {
-        &self.filters
-    }
-
-    /// Whether one event that matches starts a run at once. If not, whoever drives keeps matching events and asks
-    /// [`gather`](Self::gather).
-    pub fn is_immediate(&self) -> bool {
-        true
-    }
-
-    /// What becomes of the events kept so far, in the order they came.
-    pub fn gather(&self, _events: &[Value]) -> Gathered {
-        Gathered::default()
-    }
-}
-
-/// What becomes of kept events; positions in the list that was given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gathered {
-    /// Those a run starts with now.
-    pub complete: Option<Vec<usize>>,
-    /// Those that need not be kept any longer, with those of `complete`.
-    pub spent: Vec<usize>,
-}
 
 /// One condition on events, with the values its expressions saw when waiting began.
 #[derive(Clone, Debug)]

@@ -52,6 +52,7 @@ mod run;
 mod schedule;
 mod schema;
 mod template;
+mod trigger;
 mod uri;
 mod yaml;
 
@@ -63,7 +64,7 @@ pub use command::{
 };
 pub use controls::{Concurrency, Controls, Debounce, Idempotency, Keys, Over, Throttle};
 pub use definition::{Definition, Parsed};
-pub use event::{EventFilter, Gathered, Match, Trigger};
+pub use event::{EventFilter, Match};
 pub use fault::{Fault, FaultKind};
 pub use history::{Happened, Payload, TaskChange, TaskEntry, TaskStart, Tracer};
 pub use issue::{Issue, IssueKind};
@@ -71,6 +72,7 @@ pub use link::{Documents, Missing};
 pub use run::{JUMPS_PER_INPUT_MAX, Run, TASKS_PER_INPUT_MAX};
 pub use schedule::Schedule;
 pub use schema::{Schema, SchemaError};
+pub use trigger::{Gathered, Trigger};
 
 /// Version of the interpreter's behaviour; a run is replayed only under the number it began with.
 pub const SEMANTICS: u32 = 1;

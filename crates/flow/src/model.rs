@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Mode, Strategy};
+use crate::event::{FilterSpec, Mode, Strategy};
 use crate::jq::{Expr, Val};
 use crate::template::Template;
 use crate::{Encoding, HttpOutput, Language, Schema, Wait};
@@ -21,6 +21,10 @@ pub(crate) struct Model {
     pub(crate) input: Data,
     pub(crate) output: Data,
     pub(crate) timeout: Option<Delay>,
+    /// Names of the secrets its runs may use.
+    pub(crate) secrets: Vec<String>,
+    /// Events that cancel a run.
+    pub(crate) cancel_on: Vec<Arc<FilterSpec>>,
     /// `$workflow.definition`.
     pub(crate) definition: Val,
 }

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use super::walk::{At, Fields};
-use super::{Head, Reader};
-use crate::event::{Bound, EventFilter, Mode, Trigger};
+use super::{Head, Reader, Start};
+use crate::event::Mode;
 use crate::model::Model;
+use crate::schedule::Calendar;
+use crate::{Schedule, Trigger};
 
 impl<'n> Reader<'n> {
-    pub(super) fn workflow(&mut self, at: &At<'n>) -> (Head, Model, Option<Trigger>) {
+    pub(super) fn workflow(&mut self, at: &At<'n>) -> (Head, Model, Start) {
         let Some(fields) = at.map(&mut self.findings) else { return Default::default() };
         let head =
             fields.required("document", &mut self.findings).map(|at| self.document(&at)).unwrap_or_default();
@@ -20,7 +22,7 @@ impl<'n> Reader<'n> {
         if let Some(at) = fields.get("use") {
             self.components(&at);
         }
-        let trigger = fields.get("schedule").and_then(|at| self.schedule(&at));
+        let start = fields.get("schedule").map(|at| self.schedule(&at)).unwrap_or_default();
         let model = Model {
             input: self.data(&fields, "input", "from"),
             root: fields.required("do", &mut self.findings).map(|at| self.block(&at)).unwrap_or_default(),
@@ -28,7 +30,7 @@ impl<'n> Reader<'n> {
             timeout: fields.get("timeout").and_then(|at| self.timeout(&at)),
             ..Model::default()
         };
-        (head, model, trigger)
+        (head, model, start)
     }
 
     fn document(&mut self, at: &At<'n>) -> Head {
@@ -44,10 +46,11 @@ impl<'n> Reader<'n> {
                 self.findings.invalid(&at, format!("version {dsl} of the DSL is not supported, only 1.0"));
             }
         }
-        for name in ["tags", "metadata"] {
-            if let Some(at) = fields.get(name) {
-                at.map(&mut self.findings);
-            }
+        if let Some(at) = fields.get("tags") {
+            at.map(&mut self.findings);
+        }
+        if let Some(at) = fields.get("metadata") {
+            self.metadata(&at);
         }
         let mut text =
             |name: &str| fields.get(name).and_then(|at| at.text(&mut self.findings)).map(str::to_owned);
@@ -143,12 +146,11 @@ impl<'n> Reader<'n> {
 
     fn secrets(&mut self, fields: &Fields<'n>) {
         let Some(at) = fields.get("secrets") else { return };
-        let names = at.list(&mut self.findings).unwrap_or_default();
-        for name in &names {
-            name.text(&mut self.findings);
-        }
-        if !names.is_empty() {
-            self.findings.unsupported(&at, "secrets are not offered: $secrets is empty");
+        for name in at.list(&mut self.findings).unwrap_or_default() {
+            let Some(text) = name.text(&mut self.findings) else { continue };
+            if !self.secrets.iter().any(|known| known == text) {
+                self.secrets.push(text.to_owned());
+            }
         }
     }
 
@@ -198,31 +200,36 @@ impl<'n> Reader<'n> {
         }
     }
 
-    fn schedule(&mut self, at: &At<'n>) -> Option<Trigger> {
-        let fields = at.map(&mut self.findings)?;
+    fn schedule(&mut self, at: &At<'n>) -> Start {
+        let Some(fields) = at.map(&mut self.findings) else { return Start::default() };
         fields.only(&[&["every", "cron", "after", "on"]], &mut self.findings);
         if fields.len() == 0 {
             self.findings.invalid(at, "needs one of every, cron, after, on");
         }
-        for name in ["every", "after"] {
-            if let Some(at) = fields.get(name) {
-                self.delay(&at);
-                self.findings.unsupported(&at, format!("'{name}' is not offered: it starts no runs"));
+        let schedule = Schedule {
+            every_ms: fields.get("every").and_then(|at| self.fixed(&at)),
+            cron: fields.get("cron").and_then(|at| self.cron(&at)),
+            after_ms: fields.get("after").and_then(|at| self.fixed(&at)),
+        };
+        let trigger = fields.get("on").and_then(|at| {
+            let strategy = self.strategy(&at, &[])?;
+            if strategy.mode == Mode::All && strategy.filters.is_empty() {
+                self.findings.invalid(&at, "needs at least one event: nothing would ever start");
+            }
+            Some(Trigger::new(strategy))
+        });
+        Start { trigger, schedule: (schedule != Schedule::default()).then_some(schedule) }
+    }
+
+    fn cron(&mut self, at: &At<'n>) -> Option<Calendar> {
+        let text = at.text(&mut self.findings)?;
+        match Calendar::parse(text, self.zone) {
+            Ok(calendar) => Some(calendar),
+            Err(reason) => {
+                self.findings.invalid(at, format!("'{text}' is not a cron expression: {reason}"));
+                None
             }
         }
-        if let Some(at) = fields.get("cron") {
-            at.text(&mut self.findings);
-            self.findings.unsupported(&at, "'cron' is not offered: it starts no runs");
-        }
-        let on = fields.get("on")?;
-        let strategy = self.strategy(&on, &[])?;
-        if strategy.mode == Mode::All || strategy.until.is_some() {
-            self.findings
-                .unsupported(&on, "starting on 'all' or with 'until' is not offered: it starts no runs");
-            return None;
-        }
-        let filter = |spec| Arc::new(EventFilter { spec, bound: Bound::default() });
-        Some(Trigger { filters: strategy.filters.into_iter().map(filter).collect() })
     }
 }
 

@@ -98,7 +98,7 @@ impl<'n> Reader<'n> {
 
     fn until(&mut self, at: &At<'n>, known: &[&str]) -> Option<Until> {
         if at.as_text().is_some() {
-            return self.expr(at).map(Until::Condition);
+            return self.condition(at, known).map(Until::Condition);
         }
         if let Some(inner) = at.map(&mut self.findings)?.get("until") {
             self.findings.invalid(&inner, "'until' cannot have an 'until' itself");
@@ -106,7 +106,7 @@ impl<'n> Reader<'n> {
         self.strategy(at, known).map(|strategy| Until::Events(Box::new(strategy)))
     }
 
-    fn filter(&mut self, at: &At<'n>, known: &[&str]) -> Option<FilterSpec> {
+    pub(super) fn filter(&mut self, at: &At<'n>, known: &[&str]) -> Option<FilterSpec> {
         let fields = at.map(&mut self.findings)?;
         fields.only(&[&["with", "correlate"]], &mut self.findings);
         let with = fields.required("with", &mut self.findings)?;
@@ -147,7 +147,7 @@ impl<'n> Reader<'n> {
     }
 
     /// An expression of a filter; where nothing runs yet there is nothing to refer to.
-    fn condition(&mut self, at: &At<'n>, known: &[&str]) -> Option<crate::jq::Expr> {
+    pub(super) fn condition(&mut self, at: &At<'n>, known: &[&str]) -> Option<crate::jq::Expr> {
         let expr = self.expr(at)?;
         let unknown = expr
             .vars()

@@ -4,6 +4,7 @@
 //! becomes a task that faults. Not here: YAML itself (`yaml`) and the interpreter (`run`).
 
 mod calls;
+mod controls;
 mod data;
 mod document;
 pub(crate) mod endpoint;
@@ -20,12 +21,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::event::Trigger;
+use crate::event::FilterSpec;
 use crate::jq::{Expr, Val};
 use crate::model::{ErrorTemplate, Kind, Model, Policy, Retry, Task, TaskId, Then};
 use crate::template::whole_expression;
 use crate::yaml::{self, Node};
-use crate::{Issue, IssueKind};
+use crate::{Controls, Issue, IssueKind, Schedule, Trigger};
 use walk::{At, Findings};
 
 /// Tasks of one definition.
@@ -43,6 +44,15 @@ pub(crate) struct Reading {
     pub(crate) trigger: Option<Trigger>,
     pub(crate) warnings: Vec<Issue>,
     pub(crate) processes: Vec<Issue>,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) controls: Option<Controls>,
+}
+
+/// `schedule`.
+#[derive(Debug, Default)]
+pub(crate) struct Start {
+    trigger: Option<Trigger>,
+    schedule: Option<Schedule>,
 }
 
 /// `document`.
@@ -59,7 +69,7 @@ pub(crate) struct Head {
 pub(crate) fn read(source: &str) -> Result<Reading, Vec<Issue>> {
     let node = yaml::read(source).map_err(|issue| vec![issue])?;
     let mut reader = Reader::default();
-    let (head, mut model, trigger) = reader.workflow(&At::root(&node));
+    let (head, mut model, start) = reader.workflow(&At::root(&node));
     let mut issues = reader.findings.issues;
     issues.sort_by_key(|issue| (issue.line, issue.column));
     if issues.iter().any(|issue| issue.kind == IssueKind::Invalid) {
@@ -70,7 +80,18 @@ pub(crate) fn read(source: &str) -> Result<Reading, Vec<Issue>> {
     let definition = Val::from_json(&document).map_err(|cut| vec![whole(&node, cut.reason())])?;
     model.definition = definition;
     model.tasks = reader.tasks;
-    Ok(Reading { document, head, model, trigger, warnings: issues, processes: reader.processes })
+    model.cancel_on = reader.cancel_on;
+    model.secrets = reader.secrets;
+    Ok(Reading {
+        document,
+        head,
+        model,
+        trigger: start.trigger,
+        schedule: start.schedule,
+        warnings: issues,
+        processes: reader.processes,
+        controls: reader.controls,
+    })
 }
 
 fn whole(node: &Node, reason: &str) -> Issue {
@@ -88,6 +109,13 @@ pub(super) struct Reader<'n> {
     tasks: Vec<Task>,
     /// Where processes are run.
     processes: Vec<Issue>,
+    controls: Option<Controls>,
+    /// Events that cancel a run.
+    cancel_on: Vec<Arc<FilterSpec>>,
+    /// `use.secrets`.
+    secrets: Vec<String>,
+    /// Where the clock of `cron` hangs.
+    zone: chrono_tz::Tz,
     uses: Uses<'n>,
 }
 

@@ -9,5 +9,6 @@ mod language;
 mod laws;
 mod retries;
 mod speed;
+mod starts;
 mod support;
 mod validation;

@@ -202,7 +202,7 @@ fn keys_with_slashes_keep_their_pointer_readable() {
 #[test]
 fn what_is_not_offered_is_said_but_not_refused() {
     let source = format!(
-        "{HEAD}schedule: {{ cron: '0 0 * * *' }}\ndo:\n  - a: {{ run: {{ container: {{ image: x }} }} }}\n"
+        "{HEAD}do:\n  - a: {{ run: {{ container: {{ image: x }} }} }}\n  - b: {{ call: a2a, with: {{ method: tasks/get }} }}\n"
     );
 
     let parsed = Definition::parse(&source).expect("valid");
@@ -211,7 +211,7 @@ fn what_is_not_offered_is_said_but_not_refused() {
         parsed.warnings.iter().map(|issue| (issue.line, issue.path.as_str(), issue.kind)).collect();
     assert_eq!(
         warnings,
-        [(2, "/schedule/cron", IssueKind::Unsupported), (4, "/do/0/a/run", IssueKind::Unsupported)]
+        [(3, "/do/0/a/run", IssueKind::Unsupported), (4, "/do/1/b/call", IssueKind::Unsupported)]
     );
 }
 
@@ -227,4 +227,42 @@ fn the_same_definition_has_the_same_hash_in_any_notation() {
     assert_eq!(left.hash().len(), 64);
     assert_eq!((left.namespace(), left.name(), left.version()), ("test", "bad", "0.1.0"));
     assert_eq!(left.document()["do"][0]["a"]["set"]["x"], 1);
+}
+
+#[test]
+fn schedules_are_checked_before_anything_starts() {
+    let schedule = |text: &str, path: &str, part: &str| {
+        refused(&format!("{HEAD}schedule: {text}\ndo: []"), &[(2, path, part)]);
+    };
+    schedule("{}", "/schedule", "needs one of every, cron, after, on");
+    schedule("{ cron: '* * *' }", "/schedule/cron", "five fields");
+    schedule("{ cron: '0 0 31 2 *' }", "/schedule/cron", "no such day");
+    schedule("{ cron: 'CRON_TZ=Mars/Base 0 0 1 2 *' }", "/schedule/cron", "no time zone 'Mars/Base'");
+    schedule("{ every: PT0S }", "/schedule/every", "longer than nothing");
+    schedule("{ after: '${ .x }' }", "/schedule/after", "nothing can be computed before a run");
+    schedule("{ on: { all: [] } }", "/schedule/on", "at least one event");
+    schedule("{ on: { any: [], until: $context.x } }", "/schedule/on/until", "before a run has started");
+}
+
+#[test]
+fn controls_are_checked_to_the_last_member() {
+    let controls = |text: &str, path: &str, part: &str| {
+        let head = "document: { dsl: '1.0.3', namespace: test, name: bad, version: '0.1.0',";
+        let path = format!("/document/metadata/openevent{path}");
+        refused(&format!("{head}\n metadata: {{ openevent: {text} }} }}\ndo: []"), &[(2, &path, part)]);
+    };
+    controls("{ concurency: {} }", "/concurency", "did you mean 'concurrency'?");
+    controls("{ concurrency: { key: .x } }", "/concurrency", "'limit' is required");
+    controls("{ concurrency: { limit: 0 } }", "/concurrency/limit", "at least 1");
+    controls(
+        "{ concurrency: { limit: 1, strategy: drop } }",
+        "/concurrency/strategy",
+        "queue, reject, cancel-oldest",
+    );
+    controls("{ debounce: { period: soon } }", "/debounce/period", "ISO 8601");
+    controls("{ throttle: { limit: 1 } }", "/throttle", "'period' is required");
+    controls("{ idempotency: { period: P1D } }", "/idempotency", "'key' is required");
+    controls("{ idempotency: { key: $context.x } }", "/idempotency/key", "before a run has started");
+    controls("{ timezone: Mars/Base }", "/timezone", "no time zone");
+    controls("{ cancelOn: [ { with: {} } ] }", "/cancelOn/0/with", "at least one attribute");
 }
