@@ -4,7 +4,7 @@
 //! truth: the driver forgets its memory and reads it again.
 //! Not here: restoring (`restore`), what follows a commit (`perform`), emitting (`emit`), the rows (`batch`).
 
-use crate::actions::Calls;
+use crate::actions::Outside;
 use crate::batch::{Batch, Ended};
 use crate::emit::emit;
 use crate::handle::{Message, Parts, Settings};
@@ -48,7 +48,7 @@ pub(crate) struct Driver {
     pub(crate) by_id: HashMap<RunId, u64>,
     pub(crate) lease_renewed_at: Millis,
     pub(crate) spine: Spine,
-    pub(crate) calls: Calls,
+    pub(crate) outside: Arc<Outside>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) outbox: flume::Sender<Message>,
     inbox: flume::Receiver<Message>,
@@ -71,6 +71,7 @@ pub(crate) struct Lost;
 impl Driver {
     pub(crate) fn new(
         parts: Parts,
+        outside: Arc<Outside>,
         spine: Spine,
         outbox: flume::Sender<Message>,
         inbox: flume::Receiver<Message>,
@@ -89,7 +90,7 @@ impl Driver {
             by_id: HashMap::new(),
             lease_renewed_at: 0,
             spine,
-            calls: parts.calls,
+            outside,
             outbox,
             inbox,
             next_handle: 0,

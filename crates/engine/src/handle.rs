@@ -3,10 +3,11 @@
 //! Invariant: what is asked here is answered after the commit that makes it true.
 //! Not here: the loop (see `driver`).
 
-use crate::actions::Calls;
+use crate::actions::{Calls, LocalApi, Outside, Processes};
 use crate::driver::Driver;
 use crate::registry::Registry;
 use crate::spine::Spine;
+use crate::vault::{SecretSettings, Vault};
 use openevent_domain::ambient::{Chance, Clock};
 use openevent_domain::id::RunId;
 use openevent_domain::tenant::Tenant;
@@ -49,11 +50,24 @@ pub struct Settings {
     pub call_deadline: Duration,
     /// Calls under way at one time.
     pub calls_max: usize,
+    /// Which processes may be run.
+    pub processes: Processes,
+    /// The longest process.
+    pub process_deadline: Duration,
+    /// Where secrets come from.
+    pub secrets: SecretSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lookback_ms: 60_000, call_deadline: Duration::from_mins(1), calls_max: 1_024 }
+        Self {
+            lookback_ms: 60_000,
+            call_deadline: Duration::from_mins(1),
+            calls_max: 1_024,
+            processes: Processes::default(),
+            process_deadline: Duration::from_mins(10),
+            secrets: SecretSettings::default(),
+        }
     }
 }
 
@@ -102,6 +116,7 @@ pub struct Engine {
     registry: Arc<Registry>,
     spine: Spine,
     messages: flume::Sender<Message>,
+    outside: Arc<Outside>,
 }
 
 impl Engine {
@@ -109,10 +124,15 @@ impl Engine {
     pub fn start(parts: Parts) -> Result<Self, Error> {
         let (messages, inbox) = flume::bounded(MESSAGES_MAX);
         let spine = Spine::new(Arc::clone(&parts.registry), Arc::clone(&parts.chance));
-        let engine =
-            Self { registry: Arc::clone(&parts.registry), spine: spine.clone(), messages: messages.clone() };
+        let outside = Arc::new(Outside::of(&parts));
+        let engine = Self {
+            registry: Arc::clone(&parts.registry),
+            spine: spine.clone(),
+            messages: messages.clone(),
+            outside: Arc::clone(&outside),
+        };
         let (tasks, runtime) = (parts.owner.tasks.clone(), tokio::runtime::Handle::current());
-        let driver = Driver::new(parts, spine, messages, inbox);
+        let driver = Driver::new(parts, outside, spine, messages, inbox);
         let running = tasks.token();
         let work = move || {
             runtime.block_on(driver.run());
@@ -126,6 +146,26 @@ impl Engine {
     /// Which workflows there are.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// The secrets of all tenants.
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.outside.vault
+    }
+
+    /// Which processes the operator lets workflows run.
+    pub fn processes(&self) -> &Processes {
+        &self.outside.settings.processes
+    }
+
+    /// From now on calls of `openevent:api` are answered by this. Those made before have been waiting for it.
+    pub fn connect(&self, api: Arc<dyn LocalApi>) {
+        self.outside.local.send_replace(Some(api));
+    }
+
+    /// From now on they wait again.
+    pub fn disconnect(&self) {
+        self.outside.local.send_replace(None);
     }
 
     /// Where every signal passes.

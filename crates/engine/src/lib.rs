@@ -17,8 +17,11 @@ mod registry;
 mod restore;
 mod spine;
 mod timers;
+mod vault;
 
-pub use actions::Calls;
+pub use actions::veil::{mask, mask_text};
+pub use actions::{Calls, LocalAnswer, LocalApi, LocalRequest, Processes};
 pub use handle::{Control, Engine, Parts, Settings, Unheard};
 pub use registry::{Registry, Workflow};
 pub use spine::{Admitted, Draft, FieldIssue, Refusal, Spine};
+pub use vault::{Put, Secret, SecretSettings, Vault, VaultError, rotate_key};

@@ -3,7 +3,7 @@
 //! Invariant: nothing here is lost by a crash; the restored run asks for all of it again under the same numbers.
 //! Not here: the calls themselves (`actions`).
 
-use crate::actions::{self, Calls};
+use crate::actions::{self, Calls, Order};
 use crate::driver::{Driver, PAUSE_MS_MAX};
 use crate::handle::Message;
 use openevent_domain::ambient::Millis;
@@ -38,16 +38,17 @@ impl Driver {
     fn call(&mut self, handle: u64, op: u64, call: Call) {
         let Some(live) = self.runs.get_mut(&handle) else { return };
         let outbox = self.outbox.clone();
-        if matches!(self.calls, Calls::Instant)
+        if matches!((&self.outside.calls, &call), (Calls::Instant, call) if !matches!(call, Call::Secrets { .. }))
             && outbox.try_send(Message::Answer { handle, input: actions::instant(op) }).is_ok()
         {
             return;
         }
-        let (calls, permits) = (self.calls.clone(), Arc::clone(&self.permits));
-        let (run, deadline) = (live.id.clone(), self.settings.call_deadline);
+        let (outside, permits) = (Arc::clone(&self.outside), Arc::clone(&self.permits));
+        let (tenant, run) = (live.tenant.clone(), live.id.clone());
+        let order = Order { tenant, run, op, call, secrets: None };
         let work = async move {
             let Ok(_permit) = permits.acquire().await else { return };
-            let input = actions::perform(&calls, &run, op, call, deadline).await;
+            let input = outside.perform(order).await;
             let _ = outbox.send_async(Message::Answer { handle, input }).await;
         };
         live.calls.retain(|(_, running)| !running.is_finished());

@@ -73,6 +73,7 @@ pub use run::{JUMPS_PER_INPUT_MAX, Run, TASKS_PER_INPUT_MAX};
 pub use schedule::Schedule;
 pub use schema::{Schema, SchemaError};
 pub use trigger::{Gathered, Trigger};
+pub use yaml::yaml_to_json;
 
 /// Version of the interpreter's behaviour; a run is replayed only under the number it began with.
 pub const SEMANTICS: u32 = 1;

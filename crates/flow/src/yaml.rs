@@ -99,6 +99,11 @@ impl Node {
     }
 }
 
+/// Reads one YAML or JSON document of any kind as JSON, within the limits definitions have.
+pub fn yaml_to_json(source: &str) -> Result<Value, Issue> {
+    read(source).map(|node| node.to_json())
+}
+
 /// Reads one document.
 pub(crate) fn read(source: &str) -> Result<Node, Issue> {
     if source.len() > SOURCE_BYTES_MAX {

@@ -8,6 +8,7 @@ pub mod api;
 pub mod app;
 mod connections;
 pub mod face;
+mod local;
 mod serve;
 mod settings;
 mod state;

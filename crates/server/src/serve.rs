@@ -7,6 +7,7 @@
 use crate::connections;
 use crate::face::rates::Urgency;
 use crate::face::telemetry::recorder;
+use crate::local::Local;
 use crate::router;
 use crate::state::App;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken
     let ended = CancellationToken::new();
     let serving = async {
         accept(listener, &app, &stop).await;
+        // What is connected holds the app, which holds the engine.
+        app.engine.disconnect();
         ended.cancel();
     };
     tokio::join!(serving, care(&app, &ended));
@@ -35,7 +38,9 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken
 
 async fn accept(listener: TcpListener, app: &Arc<App>, stop: &CancellationToken) {
     let head_max = Duration::from_millis(app.settings.head_ms_max);
-    let serving = connections::accept(listener, router(Arc::clone(app)), head_max, stop);
+    let router = router(Arc::clone(app));
+    app.engine.connect(Arc::new(Local::new(router.clone())));
+    let serving = connections::accept(listener, router, head_max, stop);
     let telling = async {
         stop.cancelled().await;
         app.stopping.cancel();

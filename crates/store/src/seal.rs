@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 const KEY_BYTES: usize = 32;
 /// Characters of a key's id.
 const ID_CHARS: usize = 16;
-/// Keys of a file that are looked at.
-const KEYS_MAX: usize = 16;
+/// Keys of a file.
+const KEYS_MAX: usize = 64;
 /// Readable and writable for the owner alone.
 const PRIVATE_FILE: u32 = 0o600;
 
@@ -143,14 +143,14 @@ impl KeyFile {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(self.cannot(cause)),
         };
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(KEYS_MAX);
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let key = |line: &str| {
             let bytes = STANDARD.decode(line).ok()?;
             Some(Key::of(bytes.try_into().ok()?))
         };
         let keys: Option<Vec<Key>> = lines.map(key).collect();
         match keys {
-            Some(keys) if !keys.is_empty() => Ok(Some(Sealer(keys))),
+            Some(keys) if (1..=KEYS_MAX).contains(&keys.len()) => Ok(Some(Sealer(keys))),
             _ => Err(SealError::NoKeys(self.0.clone())),
         }
     }

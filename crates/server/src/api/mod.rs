@@ -11,6 +11,7 @@ pub mod index;
 pub mod measures;
 pub mod pages;
 pub mod runs;
+pub mod secrets;
 pub mod signals;
 pub mod workflows;
 
@@ -28,4 +29,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(signals::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
+        .merge(secrets::routes())
 }

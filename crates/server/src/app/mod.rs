@@ -9,6 +9,7 @@ pub mod health;
 pub mod intake;
 pub mod runs;
 pub mod schema_book;
+pub mod secrets;
 pub mod signals;
 pub mod stream;
 pub mod workflows;

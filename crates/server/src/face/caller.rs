@@ -8,7 +8,7 @@ use super::moment::PastTheGate;
 use super::problem::Problem;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use openevent_domain::id::{KeyId, ProjectId};
+use openevent_domain::id::{KeyId, ProjectId, RunId};
 use openevent_domain::scope::Scopes;
 use openevent_domain::tenant::Tenant;
 use std::marker::PhantomData;
@@ -22,6 +22,8 @@ pub enum Credential {
     Operator,
     /// An API key.
     Key(KeyId),
+    /// A run of the project's own workflows.
+    Workflow(RunId),
 }
 
 /// An authenticated caller.
