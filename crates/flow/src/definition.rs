@@ -2,6 +2,8 @@
 //!
 //! Invariant: whatever can be checked or compiled ahead of time has been. Not here: reading (`parse`), running (`run`).
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -39,14 +41,25 @@ impl Definition {
         Self::parse_with(source, &Documents::new())
     }
 
-    /// As [`parse`](Self::parse), with documents from elsewhere.
-    pub fn parse_with(source: &str, _documents: &Documents) -> Result<Parsed, Vec<Issue>> {
-        let reading = parse::read(source)?;
-        let hash = hash(&reading.document);
-        let parse::Reading { document, head, model, trigger, schedule, controls, warnings, processes } =
-            reading;
+    /// As [`parse`](Self::parse), with documents from elsewhere. Those may need further ones: get what is
+    /// [`missing`](Parsed::missing) and read again, until nothing is.
+    pub fn parse_with(source: &str, documents: &Documents) -> Result<Parsed, Vec<Issue>> {
+        let reading = parse::read(source, documents)?;
+        let hash = hash(&reading.document, documents, &reading.used);
+        let parse::Reading {
+            document,
+            head,
+            model,
+            trigger,
+            schedule,
+            controls,
+            warnings,
+            processes,
+            missing,
+            ..
+        } = reading;
         let definition = Self { document, head, hash, trigger, schedule, controls, processes, model };
-        Ok(Parsed { definition, warnings, missing: Vec::new() })
+        Ok(Parsed { definition, warnings, missing })
     }
 
     /// `document.namespace`.
@@ -79,7 +92,8 @@ impl Definition {
         &self.document
     }
 
-    /// Hexadecimal SHA-256 of the canonical JSON (members sorted by name, no white space).
+    /// Hexadecimal SHA-256 of the canonical JSON (members sorted by name, no white space), followed by the addresses
+    /// and texts of the documents from elsewhere that are part of it.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -122,9 +136,14 @@ impl Definition {
 }
 
 /// Members are sorted here, whatever order the JSON library keeps.
-fn hash(document: &Value) -> String {
+fn hash(document: &Value, documents: &Documents, used: &BTreeSet<String>) -> String {
     let mut hasher = Sha256::new();
     feed(document, &mut hasher);
+    for (address, text) in documents.iter().filter(|(address, _)| used.contains(*address)) {
+        for part in [address, text] {
+            feed(&Value::from(part.as_str()), &mut hasher);
+        }
+    }
     hex::encode(hasher.finalize())
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::event::{FilterSpec, Mode, Strategy};
 use crate::jq::{Expr, Val};
 use crate::template::Template;
-use crate::{Encoding, HttpOutput, Language, Schema, Wait};
+use crate::{Encoding, FaultKind, HttpOutput, Language, Schema, Wait};
 
 /// Position of a task in [`Model::tasks`].
 pub(crate) type TaskId = u32;
@@ -56,7 +56,7 @@ pub(crate) struct Data {
     pub(crate) shape: Option<Template>,
     pub(crate) schema: Option<Schema>,
     /// Why its schema cannot be applied here.
-    pub(crate) refused: Option<String>,
+    pub(crate) refused: Option<(FaultKind, String)>,
 }
 
 /// Where the flow goes.
@@ -90,6 +90,8 @@ pub(crate) enum Kind {
     Fork(ForkTask),
     /// Valid, but not offered here.
     Unsupported(String),
+    /// A function whose document could not be had.
+    Missing(String),
 }
 
 #[derive(Debug)]

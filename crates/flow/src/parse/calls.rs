@@ -5,6 +5,7 @@
 
 use super::Reader;
 use super::endpoint::OWN_API;
+use super::link::FunctionOr;
 use super::task::COMMON;
 use super::values::literal_text;
 use super::walk::{At, Fields};
@@ -52,7 +53,10 @@ impl<'n> Reader<'n> {
             return Some(Kind::Function(*id, with));
         }
         if name.contains('@') || name.contains("://") {
-            return Some(self.unsupported(at, format!("functions from catalogs ('{name}') are not offered")));
+            return Some(match self.linked_function(at, name)? {
+                FunctionOr::Function(id) => Kind::Function(id, with),
+                FunctionOr::Kind(kind) => kind,
+            });
         }
         self.findings.invalid(at, format!("there is no function '{name}' in use.functions"));
         None

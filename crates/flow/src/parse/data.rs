@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use super::Reader;
+use super::link::Linked;
 use super::walk::{At, Fields};
 use crate::jq::{Expr, Val};
 use crate::model::Data;
 use crate::template::{Segment, Template, segments, whole_expression};
 use crate::yaml::Content;
-use crate::{Schema, jq};
+use crate::{FaultKind, Schema, jq};
 
 impl<'n> Reader<'n> {
     /// A value that may hold expressions.
@@ -117,21 +118,27 @@ impl<'n> Reader<'n> {
         if format != "json" && !format.starts_with("json:") {
             let reason = format!("schemas of format '{format}' are not offered");
             self.findings.unsupported(at, reason.clone());
-            data.refused = Some(reason);
+            data.refused = Some((FaultKind::Configuration, reason));
             return;
         }
         match (fields.get("document"), fields.get("resource")) {
-            (Some(document), _) => match Schema::compile(&document.json()) {
-                Ok(schema) => data.schema = Some(schema),
-                Err(reason) => self.findings.invalid(&document, format!("not a valid JSON Schema: {reason}")),
-            },
-            (None, Some(resource)) => {
-                self.resource(&resource);
-                let reason = "schemas from elsewhere are not fetched";
-                self.findings.unsupported(&resource, reason);
-                data.refused = Some(reason.to_owned());
+            (Some(_), Some(resource)) => {
+                self.findings.invalid(&resource, "needs only one of 'document', 'resource'");
             }
+            (Some(document), None) => self.compiled(&document, &document.json(), data),
+            (None, Some(resource)) => match self.linked_resource(&resource) {
+                Some(Linked::Here(node)) => self.compiled(&resource, &node.to_json(), data),
+                Some(Linked::Missing(reason)) => data.refused = Some((FaultKind::Communication, reason)),
+                None => {}
+            },
             (None, None) => self.findings.invalid(at, "needs 'document' or 'resource'"),
+        }
+    }
+
+    fn compiled(&mut self, at: &At<'n>, document: &serde_json::Value, data: &mut Data) {
+        match Schema::compile(document) {
+            Ok(schema) => data.schema = Some(schema),
+            Err(reason) => self.findings.invalid(at, format!("not a valid JSON Schema: {reason}")),
         }
     }
 }

@@ -131,10 +131,9 @@ impl<'n> Reader<'n> {
                 self.uses.authentications.insert(name, Arc::new(policy));
             }
         }
-        for (_, at) in self.entries(&fields, "catalogs") {
-            self.findings.unsupported(&at, "catalogs are not offered");
-        }
         self.secrets(&fields);
+        let catalogs = self.entries(&fields, "catalogs");
+        self.catalogs(catalogs);
         self.extensions(&fields);
         self.functions(&fields);
     }

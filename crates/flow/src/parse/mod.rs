@@ -11,6 +11,7 @@ pub(crate) mod endpoint;
 mod events;
 mod flow;
 mod foreign;
+mod link;
 mod process;
 mod task;
 mod values;
@@ -23,10 +24,10 @@ use serde_json::Value;
 
 use crate::event::FilterSpec;
 use crate::jq::{Expr, Val};
-use crate::model::{ErrorTemplate, Kind, Model, Policy, Retry, Task, TaskId, Then};
+use crate::model::{ErrorTemplate, Kind, Located, Model, Policy, Retry, Task, TaskId, Then};
 use crate::template::whole_expression;
 use crate::yaml::{self, Node};
-use crate::{Controls, Issue, IssueKind, Schedule, Trigger};
+use crate::{Controls, Documents, Issue, IssueKind, Missing, Schedule, Trigger};
 use walk::{At, Findings};
 
 /// Tasks of one definition.
@@ -46,6 +47,9 @@ pub(crate) struct Reading {
     pub(crate) processes: Vec<Issue>,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) controls: Option<Controls>,
+    pub(crate) missing: Vec<Missing>,
+    /// Addresses of the documents that are part of it.
+    pub(crate) used: BTreeSet<String>,
 }
 
 /// `schedule`.
@@ -66,9 +70,10 @@ pub(crate) struct Head {
 }
 
 /// Reads a definition, or says everything that is wrong with it, in document order.
-pub(crate) fn read(source: &str) -> Result<Reading, Vec<Issue>> {
+pub(crate) fn read(source: &str, documents: &Documents) -> Result<Reading, Vec<Issue>> {
     let node = yaml::read(source).map_err(|issue| vec![issue])?;
-    let mut reader = Reader::default();
+    let documents = documents.iter().map(|(address, text)| (address.clone(), yaml::read(text))).collect();
+    let mut reader = Reader { documents: Some(&documents), ..Reader::default() };
     let (head, mut model, start) = reader.workflow(&At::root(&node));
     let mut issues = reader.findings.issues;
     issues.sort_by_key(|issue| (issue.line, issue.column));
@@ -91,6 +96,8 @@ pub(crate) fn read(source: &str) -> Result<Reading, Vec<Issue>> {
         warnings: issues,
         processes: reader.processes,
         controls: reader.controls,
+        missing: reader.missing,
+        used: reader.used,
     })
 }
 
@@ -117,6 +124,13 @@ pub(super) struct Reader<'n> {
     /// Where the clock of `cron` hangs.
     zone: chrono_tz::Tz,
     uses: Uses<'n>,
+    /// Documents from elsewhere, by address.
+    documents: Option<&'n BTreeMap<String, Result<Node, Issue>>>,
+    missing: Vec<Missing>,
+    used: BTreeSet<String>,
+    catalogs: BTreeMap<String, Arc<Located>>,
+    /// Functions of other documents, by address.
+    linked: BTreeMap<String, TaskId>,
 }
 
 /// Reusable components.

@@ -36,8 +36,8 @@ pub(super) fn assemble(build: impl FnOnce() -> Val) -> Result<Val, Fault> {
 
 /// Applies a schema.
 pub(super) fn check(data: &Data, val: &Val, what: &str) -> Result<(), Fault> {
-    if let Some(reason) = &data.refused {
-        return Err(Fault::new(FaultKind::Configuration, reason.clone()));
+    if let Some((kind, reason)) = &data.refused {
+        return Err(Fault::new(*kind, reason.clone()));
     }
     let Some(schema) = &data.schema else { return Ok(()) };
     schema.check(&val.to_json()).map_err(|errors| invalid(what, &errors))

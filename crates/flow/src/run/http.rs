@@ -1,7 +1,7 @@
 //! `call: http` and `call: openapi`: making the request, and reading the answer as the author asked.
 //!
 //! Invariant: the request is evaluated once and kept until it is answered, so a restart repeats exactly the same one.
-//! Not here: sending it, proving who sends it (`authentication`).
+//! Not here: sending it, policies and addresses (`resolve`).
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::data::{assemble, expression};
 use super::machine::Machine;
 use super::state::{Asked, Frame, FrameId, Pending, Request, State};
-use crate::command::{Call, HttpCall, HttpOutput, OpenApiCall, Resource};
+use crate::command::{Authentication, Call, HttpCall, HttpOutput, OpenApiCall, Resource};
 use crate::definition::Definition;
 use crate::jq::Val;
-use crate::model::{Endpoint, HttpTask, Kind, Located, OpenApiTask};
-use crate::parse::endpoint::OWN_API;
+use crate::model::{HttpTask, Kind, Located, OpenApiTask, Policy};
+use crate::resolve::Place;
 use crate::template::Template;
 use crate::{Command, Fault, FaultKind, uri};
 
@@ -94,20 +94,20 @@ impl Machine<'_> {
 
     /// The text a template gives; numbers and booleans are written out.
     pub(super) fn text(&self, frame: &Frame, template: &Template) -> Result<String, Fault> {
-        let val = template.eval(&frame.input, &self.env(frame)).map_err(expression)?;
-        match &val {
-            Val::Null | Val::Arr(_) | Val::Obj(_) => {
-                Err(Fault::new(FaultKind::Expression, format!("text is needed, not {}", val.kind())))
-            }
-            scalar => Ok(uri::scalar(scalar).unwrap_or_default()),
-        }
+        Place { input: &frame.input, scope: &self.env(frame) }.text(template)
     }
 
     /// Something elsewhere, with its policy.
     pub(super) fn resource(&self, frame: &Frame, located: &Located) -> Result<Resource, Fault> {
-        let own = matches!(&located.uri, Endpoint::Uri(text) if text == OWN_API);
-        let uri = if own { OWN_API.to_owned() } else { self.address(frame, &located.uri)? };
-        Ok(Resource { uri, authentication: self.authentication(frame, located.policy.as_deref())? })
+        Place { input: &frame.input, scope: &self.env(frame) }.resource(located)
+    }
+
+    fn authentication(
+        &self,
+        frame: &Frame,
+        policy: Option<&Policy>,
+    ) -> Result<Option<Authentication>, Fault> {
+        Place { input: &frame.input, scope: &self.env(frame) }.authentication(policy)
     }
 
     fn request(&self, frame: &Frame, http: &HttpTask) -> Result<Request, Fault> {
@@ -117,7 +117,8 @@ impl Machine<'_> {
         let Some(method) = method.as_str().filter(plain) else {
             return Err(Fault::new(FaultKind::Expression, "the method is not an HTTP method"));
         };
-        let mut address = self.address(frame, &http.endpoint.uri)?;
+        let place = Place { input: &frame.input, scope: &self.env(frame) };
+        let mut address = place.address(&http.endpoint.uri)?;
         if let Some(query) = self.evaluated(frame, http.query.as_ref())? {
             let wrong = |reason| Fault::new(FaultKind::Expression, reason);
             address = uri::with_query(address, &query).map_err(wrong)?;
@@ -125,32 +126,6 @@ impl Machine<'_> {
         let headers = self.evaluated(frame, http.headers.as_ref())?;
         let headers = headers.map_or(Ok(Vec::new()), |headers| header_list(&headers))?;
         Ok(Request { method: method.to_ascii_uppercase(), uri: address, headers })
-    }
-
-    pub(super) fn address(&self, frame: &Frame, endpoint: &Endpoint) -> Result<String, Fault> {
-        let wrong = |reason: String| Fault::new(FaultKind::Expression, reason);
-        let address = match endpoint {
-            Endpoint::Uri(template) => uri::expand(template, &frame.input).map_err(wrong)?,
-            Endpoint::Expr(template) => {
-                let val = template.eval(&frame.input, &self.env(frame)).map_err(expression)?;
-                let given = val.get("uri").cloned().unwrap_or(val);
-                let text = given
-                    .as_str()
-                    .ok_or_else(|| wrong(format!("the endpoint must be a URI, not {}", given.kind())))?;
-                text.to_owned()
-            }
-        };
-        let scheme = address.split("://").next().unwrap_or_default();
-        if !uri::is_absolute(&address)
-            || !(scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
-        {
-            let shown: String = address.chars().take(100).collect();
-            return Err(Fault::new(
-                FaultKind::Configuration,
-                format!("'{shown}' is not an http or https address"),
-            ));
-        }
-        Ok(address)
     }
 
     /// The answer to whatever a task asked for.

@@ -51,6 +51,7 @@ impl Machine<'_> {
             Kind::For(each) => self.iterate(id, each, input)?,
             Kind::Fork(fork) => self.fork(id, fork, &input),
             Kind::Unsupported(reason) => return Err(Fault::new(FaultKind::Configuration, reason.clone())),
+            Kind::Missing(reason) => return Err(Fault::new(FaultKind::Communication, reason.clone())),
         }
         Ok(())
     }

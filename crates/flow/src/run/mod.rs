@@ -3,7 +3,6 @@
 //! Invariant: `apply` is total and deterministic: the same inputs at the same times give the same state and
 //! commands on every driver. Not here: clocks, storage, sockets.
 
-mod authentication;
 mod catch;
 mod data;
 mod env;

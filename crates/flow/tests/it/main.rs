@@ -7,6 +7,7 @@ mod examples;
 mod histories;
 mod language;
 mod laws;
+mod linking;
 mod retries;
 mod speed;
 mod starts;
