@@ -23,6 +23,11 @@ pub struct EventFilter {
 pub(crate) struct Bound(pub(crate) Vec<(String, Val)>);
 
 impl Scope for Bound {
+    fn has_secret(&self, name: &str) -> bool {
+        let secrets = self.0.iter().find(|(bound, _)| bound == "secrets");
+        secrets.is_some_and(|(_, secrets)| secrets.get(name).is_some())
+    }
+
     fn var(&self, name: &str) -> Val {
         self.0.iter().find(|(bound, _)| bound == name).map(|(_, val)| val.clone()).unwrap_or_default()
     }

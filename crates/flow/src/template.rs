@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::jq::{Expr, Failure, Scope, Val, metered};
+use crate::jq::{Cause, Expr, Failure, Scope, Val, metered};
 
 /// A value, some parts of which are computed.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Template {
         match self {
             Self::Literal(val) => Ok(val.clone()),
             Self::Expr(expr) => expr.eval(input.clone(), scope),
-            Self::Loose(expr, text) => Ok(expr.eval(input.clone(), scope).unwrap_or_else(|_| text.clone())),
+            Self::Loose(expr, text) => loosely(expr.eval(input.clone(), scope), text),
             composite => metered(|| composite.within(input, scope)),
         }
     }
@@ -43,9 +43,7 @@ impl Template {
         match self {
             Self::Literal(val) => Ok(val.clone()),
             Self::Expr(expr) => expr.eval_within(input.clone(), scope),
-            Self::Loose(expr, text) => {
-                Ok(expr.eval_within(input.clone(), scope).unwrap_or_else(|_| text.clone()))
-            }
+            Self::Loose(expr, text) => loosely(expr.eval_within(input.clone(), scope), text),
             Self::Text(segments) => {
                 let mut text = String::new();
                 for segment in segments {
@@ -65,6 +63,14 @@ impl Template {
                 Ok(Val::obj(members.iter().map(member).collect::<Result<_, Failure>>()?))
             }
         }
+    }
+}
+
+/// Text that is no expression after all stands for itself; a secret that is not there is an error all the same.
+fn loosely(result: Result<Val, Failure>, text: &Val) -> Result<Val, Failure> {
+    match result {
+        Err(Failure(_, Cause::Expression)) => Ok(text.clone()),
+        other => other,
     }
 }
 

@@ -111,9 +111,15 @@ pub(crate) struct Names<'s> {
     pub(crate) depth: usize,
     open: Vec<(&'s str, usize)>,
     level: usize,
+    /// Members of `$secrets` it names.
+    secrets: BTreeSet<&'s str>,
 }
 
 impl<'s> Names<'s> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.secrets.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     pub(crate) fn def(&mut self, def: &Def<&'s str>) {
         self.open.push((def.name, def.args.len()));
         self.term(&def.body);
@@ -128,6 +134,7 @@ impl<'s> Names<'s> {
             Term::Var(name) => {
                 self.vars.insert(name);
             }
+            Term::Path(base, path) => self.secret(base, path.0.first().map(|(part, _)| part)),
             Term::Str(Some(format), _) => self.call(format, 0),
             Term::Arr(None) => self.call("!empty", 0),
             Term::Def(defs, _) => defs.iter().for_each(|def| self.def(def)),
@@ -138,6 +145,15 @@ impl<'s> Names<'s> {
         }
         for_each_child(term, &mut |child| self.term(child));
         self.level -= 1;
+    }
+
+    /// `$secrets.name` and `$secrets["name"]`.
+    fn secret(&mut self, base: &Term<&'s str>, first: Option<&Part<Term<&'s str>>>) {
+        if let (Term::Var("$secrets"), Some(Part::Index(Term::Str(None, parts)))) = (base, first)
+            && let [StrPart::Str(name)] = parts.as_slice()
+        {
+            self.secrets.insert(name);
+        }
     }
 
     fn call(&mut self, name: &'s str, arity: usize) {

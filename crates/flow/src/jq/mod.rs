@@ -17,7 +17,7 @@ use jaq_core::native::Fun;
 use jaq_core::{Ctx, Filter, Vars};
 
 use natives::Data;
-pub(crate) use val::Val;
+pub(crate) use val::{Members, Val};
 
 /// Bytes of one expression.
 const SOURCE_BYTES_MAX: usize = 8 * 1024;
@@ -33,6 +33,8 @@ const RECURSION_STACK: usize = 32 * 1024 * 1024;
 /// A compiled expression.
 pub(crate) struct Expr {
     vars: Vec<String>,
+    /// Secrets it asks for by name.
+    secrets: Vec<String>,
     code: Code,
 }
 
@@ -49,7 +51,22 @@ impl std::fmt::Debug for Expr {
 
 /// Why an evaluation failed, in words for the author.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure(pub(crate) String);
+pub(crate) struct Failure(pub(crate) String, pub(crate) Cause);
+
+/// Which error a failure becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The expression does not fit its data.
+    Expression,
+    /// It asks for a secret that is not there.
+    Denied,
+}
+
+impl Failure {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into(), Cause::Expression)
+    }
+}
 
 /// Where an expression's variables come from.
 pub(crate) trait Scope {
@@ -60,6 +77,12 @@ pub(crate) trait Scope {
     fn member(&self, name: &str, key: &str) -> Option<Val> {
         let _ = (name, key);
         None
+    }
+
+    /// Whether `$secrets.name` may be used.
+    fn has_secret(&self, name: &str) -> bool {
+        let _ = name;
+        true
     }
 }
 
@@ -91,6 +114,10 @@ impl Expr {
 
     /// Evaluates under a budget that is already running. No output is null, several are an array.
     pub(crate) fn eval_within(&self, input: Val, scope: &dyn Scope) -> Result<Val, Failure> {
+        if let Some(name) = self.secrets.iter().find(|name| !scope.has_secret(name)) {
+            let reason = format!("the secret '{name}' does not exist or is not declared in use.secrets");
+            return Err(Failure(reason, Cause::Denied));
+        }
         let (filter, recursive) = match &self.code {
             Code::Path(path) => return path.eval(input, scope).map_err(|error| failure(&error)),
             Code::Program { filter, recursive } => (filter, *recursive),
@@ -110,7 +137,7 @@ fn run(filter: &Filter<Data>, input: Val, vars: Vec<Val>) -> Result<Val, Failure
     let mut outputs = filter.id.run((context, input)).map(|output| {
         output.map_err(|exception| match exception.get_err() {
             Ok(error) => failure(&error),
-            Err(_) => Failure("the expression was halted".to_owned()),
+            Err(_) => Failure::new("the expression was halted"),
         })
     });
     let first = outputs.next().transpose()?.unwrap_or_default();
@@ -126,12 +153,12 @@ fn run(filter: &Filter<Data>, input: Val, vars: Vec<Val>) -> Result<Val, Failure
 }
 
 fn failure(error: &ops::Error) -> Failure {
-    Failure(shortened(&error.to_string()))
+    Failure::new(shortened(&error.to_string()))
 }
 
 /// Runs `work` under a fresh budget; a cut-off becomes its failure.
 pub(crate) fn metered<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    fuel::metered(fuel::STEPS_MAX, work).unwrap_or_else(|cut| Err(Failure(cut.reason().to_owned())))
+    fuel::metered(fuel::STEPS_MAX, work).unwrap_or_else(|cut| Err(Failure::new(cut.reason())))
 }
 
 /// Error texts may hold whole values.
@@ -171,7 +198,8 @@ fn compile(source: &str, known: &dyn Fn(&str) -> bool) -> Result<Expr, String> {
     if let Some(path) = path::Path::of(&program)
         && path.variable.as_deref().is_none_or(known)
     {
-        return Ok(Expr { vars: path.variable.iter().cloned().collect(), code: Code::Path(path) });
+        let vars = path.variable.iter().cloned().collect();
+        return Ok(Expr { vars, secrets: names.secrets(), code: Code::Path(path) });
     }
     let vars: Vec<&str> = names.vars.iter().copied().filter(|name| known(&name[1..])).collect();
     let mut defs = library::reachable(&program);
@@ -179,6 +207,7 @@ fn compile(source: &str, known: &dyn Fn(&str) -> bool) -> Result<Expr, String> {
     for def in &defs {
         inner.def(def);
     }
+    let secrets = names.secrets();
     let recursive = names.recursive || inner.recursive;
     let called: Vec<_> = names.called.iter().chain(&inner.called).copied().collect();
     defs.push(parse::Def {
@@ -188,7 +217,7 @@ fn compile(source: &str, known: &dyn Fn(&str) -> bool) -> Result<Expr, String> {
     });
     let filter = link(defs, &vars, needed(&called))?;
     let vars = vars.iter().map(|name| name[1..].to_owned()).collect();
-    Ok(Expr { vars, code: Code::Program { filter: Box::new(filter), recursive } })
+    Ok(Expr { vars, secrets, code: Code::Program { filter: Box::new(filter), recursive } })
 }
 
 /// Rust functions a program calls, and those its steps need.

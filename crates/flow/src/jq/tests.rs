@@ -20,7 +20,7 @@ fn eval_in(steps: u64, source: &str, input: &Value) -> Result<Value, String> {
     let expr = Expr::compile(source, &|_| false)?;
     let input = Val::from_json(input).map_err(|cut| cut.reason().to_owned())?;
     let result = fuel::metered(steps, || expr.eval_within(input, &Nothing));
-    let result = result.unwrap_or_else(|cut| Err(Failure(cut.reason().to_owned())));
+    let result = result.unwrap_or_else(|cut| Err(Failure::new(cut.reason())));
     result.map(|val| val.to_json()).map_err(|failure| failure.0)
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: whatever goes wrong with data becomes the DSL's error for it. Not here: when data flows (`machine`).
 
 use super::env::Env;
-use crate::jq::{self, Failure, Val};
+use crate::jq::{self, Cause, Failure, Val};
 use crate::model::Data;
 use crate::template::Template;
 use crate::{Fault, FaultKind, duration};
@@ -26,7 +26,11 @@ pub(super) fn shorten(val: &Val) -> String {
 }
 
 pub(super) fn expression(failure: Failure) -> Fault {
-    Fault::new(FaultKind::Expression, failure.0)
+    let kind = match failure.1 {
+        Cause::Expression => FaultKind::Expression,
+        Cause::Denied => FaultKind::Authorization,
+    };
+    Fault::new(kind, failure.0)
 }
 
 /// Builds a value under a budget, as it may become too large.

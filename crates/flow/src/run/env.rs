@@ -125,13 +125,17 @@ impl Scope for Env<'_> {
                 ("version", Val::str(env!("CARGO_PKG_VERSION"))),
                 ("metadata", Val::record([])),
             ]),
-            "secrets" => Val::record([]),
+            "secrets" => self.body.secrets.clone().unwrap_or_else(|| Val::record([])),
             "authorization" => match self.frame.map(|frame| &frame.state) {
                 Some(State::Answered { authorization }) => authorization.clone(),
                 _ => Val::Null,
             },
             local => self.local(local).unwrap_or_default(),
         }
+    }
+
+    fn has_secret(&self, name: &str) -> bool {
+        self.body.secrets.as_ref().is_some_and(|secrets| secrets.get(name).is_some())
     }
 
     fn member(&self, name: &str, key: &str) -> Option<Val> {

@@ -4,7 +4,7 @@
 //! empty: a retry begins that task again and takes everything else up where it was. Not here: catching (`catch`).
 
 use super::machine::Machine;
-use super::state::{Failed, FrameId, Origin, Pending, Purpose, State, Work};
+use super::state::{Before, Failed, FrameId, Origin, Pending, Purpose, State, Work};
 use super::{JUMPS_PER_INPUT_MAX, outstanding};
 use crate::model::Kind;
 use crate::{Fault, FaultKind, Outcome};
@@ -100,13 +100,24 @@ impl Machine<'_> {
 
     // ---- and goes on
 
-    /// Whether there was something to retry.
+    /// Whether there was something to retry. Secrets that were not there are asked for again first.
     pub(super) fn retry(&mut self) -> bool {
-        let Some(Failed { origin, work, rest }) = self.body.failed.take() else { return false };
+        let is_waiting = self.body.pending().values().any(|open| matches!(open, Pending::Secrets { .. }));
+        let Some(failed) = self.body.failed.as_ref().filter(|_| !is_waiting) else { return false };
+        if !matches!(failed.origin, Origin::Start { .. }) && self.lacks_secrets() {
+            self.ask_for_secrets(Before::Retry);
+        } else {
+            self.go_on();
+        }
+        true
+    }
+
+    /// Goes on from what failed.
+    pub(super) fn go_on(&mut self) {
+        let Some(Failed { origin, work, rest }) = self.body.failed.take() else { return };
         if let Origin::Start { by_events } = origin {
             let input = self.body.input.to_json();
-            self.restart(&input, by_events);
-            return true;
+            return self.restart(&input, by_events);
         }
         let failed = if let Origin::Task(id) = origin { Some(id) } else { None };
         self.take_up();
@@ -126,7 +137,6 @@ impl Machine<'_> {
         }
         self.work();
         self.deliver_all(rest);
-        true
     }
 
     /// Begins a task again in its frame, with its raw input.

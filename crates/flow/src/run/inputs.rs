@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::data::{check, evaluated_delay, expression, invalid};
 use super::env::Env;
 use super::machine::Machine;
-use super::state::{FrameId, Origin, Pending, Purpose, State};
+use super::state::{Before, FrameId, Origin, Pending, Purpose, State};
 use crate::jq::Val;
 use crate::model::Delay;
 use crate::{Fault, FaultKind, Input, Outcome};
@@ -61,6 +61,15 @@ impl Machine<'_> {
         if model.input.refused.is_some() {
             check(&model.input, &val, "input")?;
         }
+        if self.lacks_secrets() {
+            self.ask_for_secrets(Before::Start { by_events });
+            return Ok(());
+        }
+        self.shape_and_start(val)
+    }
+
+    fn shape_and_start(&mut self, val: Val) -> Result<(), Fault> {
+        let model = &self.def.model;
         let env = Env::of_run(self.def, &self.body);
         let shaped = model.input.shape.as_ref().map(|shape| shape.eval(&val, &env).map_err(expression));
         let data = shaped.transpose()?.unwrap_or(val);
@@ -72,6 +81,7 @@ impl Machine<'_> {
         // the context is a map by definition; other input is not put into it
         self.body.context = if matches!(data, Val::Obj(_)) { data.clone() } else { Val::record([]) };
         self.body.limit_ms = after;
+        self.listen_for_cancel();
         if let Some(after) = after {
             self.timer(after, Purpose::RunTimeout);
         }
@@ -95,6 +105,7 @@ impl Machine<'_> {
             Input::Resume => self.resume(),
             Input::Retry => self.retry(),
             Input::Started { .. } => false,
+            Input::Signal { event } => self.heard(event),
             input if self.body.held.is_some() => self.hold(input),
             input => self.deliver(input),
         }
@@ -151,18 +162,40 @@ impl Machine<'_> {
     fn deliver(&mut self, input: Input) -> bool {
         let accepted = match input {
             Input::Signal { event } => Val::from_json(&event).is_ok_and(|event| self.signal(&event)),
-            input => {
-                match op_of(&input).and_then(|op| self.body.pending().get(&op).map(|pending| (op, *pending)))
-                {
-                    Some((op, pending)) if answers(&input, pending) => {
-                        self.body.close(op);
-                        self.answer(input, pending);
-                        true
-                    }
-                    _ => false,
+            input => match self.asked_by(&input) {
+                Some((op, pending)) => {
+                    self.body.close(op);
+                    self.answer(input, pending);
+                    true
                 }
-            }
+                None => false,
+            },
         };
+        self.work();
+        accepted
+    }
+
+    /// The operation an input answers, if it is one that can be answered now.
+    fn asked_by(&self, input: &Input) -> Option<(u64, Pending)> {
+        let op = op_of(input)?;
+        let pending = *self.body.pending().get(&op)?;
+        let waits = self.body.failed.is_some() && !matches!(pending, Pending::Secrets { .. });
+        (answers(input, pending) && !waits).then_some((op, pending))
+    }
+
+    /// An event; one that cancels the run does so even while it is suspended.
+    fn heard(&mut self, event: Value) -> bool {
+        let Ok(val) = Val::from_json(&event) else { return false };
+        if self.body.failed.is_some() {
+            return false; // a retry waits for its secrets
+        }
+        if self.cancel_by(&val) {
+            return true;
+        }
+        if self.body.held.is_some() {
+            return self.hold(Input::Signal { event });
+        }
+        let accepted = self.signal(&val);
         self.work();
         accepted
     }
@@ -173,6 +206,13 @@ impl Machine<'_> {
                 Ok(answer) => self.called(frame, &answer),
                 Err(cut) => self.fail(frame, too_large(cut)),
             },
+            (Input::Done { value, .. }, Pending::Secrets { before }) => {
+                self.keep_secrets(&Val::from_json(&value).unwrap_or_default());
+                self.has_secrets(before);
+            }
+            (Input::Failed { error, .. }, Pending::Secrets { before }) => {
+                self.has_no_secrets(before, error);
+            }
             (Input::Done { value, .. }, Pending::Emit { frame }) => match Val::from_json(&value) {
                 Ok(event) => self.done(frame, event),
                 Err(cut) => self.fail(frame, too_large(cut)),
@@ -182,6 +222,25 @@ impl Machine<'_> {
             }
             (Input::Fired { .. }, Pending::Timer { purpose, .. }) => self.due(purpose),
             _ => {}
+        }
+    }
+
+    fn has_secrets(&mut self, before: Before) {
+        match before {
+            Before::Start { by_events } => {
+                if let Err(fault) = self.shape_and_start(self.body.input.clone()) {
+                    self.finish_faulted(Origin::Start { by_events }, fault.at("/input"));
+                }
+            }
+            Before::Retry => self.go_on(),
+        }
+    }
+
+    fn has_no_secrets(&mut self, before: Before, error: Fault) {
+        let fault = error.at("/use/secrets");
+        match before {
+            Before::Start { by_events } => self.finish_faulted(Origin::Start { by_events }, fault),
+            Before::Retry => self.outcome = Some(Outcome::Faulted(fault)),
         }
     }
 
@@ -228,7 +287,7 @@ fn too_large(cut: crate::jq::fuel::CutOff) -> Fault {
 fn answers(input: &Input, pending: Pending) -> bool {
     match input {
         Input::Done { .. } | Input::Failed { .. } => {
-            matches!(pending, Pending::Call { .. } | Pending::Emit { .. })
+            matches!(pending, Pending::Call { .. } | Pending::Emit { .. } | Pending::Secrets { .. })
         }
         Input::Fired { .. } => matches!(pending, Pending::Timer { .. }),
         _ => false,

@@ -13,6 +13,7 @@ mod inputs;
 mod kinds;
 mod listen;
 mod machine;
+mod outside;
 mod process;
 mod snapshot;
 mod state;
@@ -55,7 +56,7 @@ impl Run {
 
     /// Whether [`Input::Retry`] would be accepted: an error ended it, and it did begin.
     pub fn can_be_retried(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.failed.is_some())
+        self.status == Status::Faulted && self.body.is_some()
     }
 
     /// Takes in one input at time `now` (Unix milliseconds). Never panics; late, repeated and unknown inputs change
@@ -129,7 +130,8 @@ impl Run {
             _ if body.is_busy() => Status::Running,
             _ => Status::Waiting,
         };
-        self.body = (!self.is_finished() || body.failed.is_some()).then_some(body);
+        let is_kept = !self.is_finished() || (self.status == Status::Faulted && body.failed.is_some());
+        self.body = is_kept.then_some(body);
         Step { accepted, commands }
     }
 
@@ -144,7 +146,9 @@ impl Run {
 fn outstanding(def: &Definition, body: &Body) -> Vec<Command> {
     let held = body.held.as_deref().unwrap_or_default();
     let answered: BTreeSet<u64> = held.iter().filter_map(inputs::op_of).collect();
-    let open = body.pending().iter().filter(|(op, _)| !answered.contains(op));
+    // while a retry waits for secrets, everything else does too
+    let is_open = |pending: &Pending| body.failed.is_none() || matches!(pending, Pending::Secrets { .. });
+    let open = body.pending().iter().filter(|(op, pending)| !answered.contains(op) && is_open(pending));
     open.filter_map(|(op, pending)| pending_command(def, body, *op, *pending)).collect()
 }
 
@@ -158,5 +162,7 @@ fn pending_command(def: &Definition, body: &Body, op: u64, pending: Pending) -> 
             _ => None,
         },
         Pending::Listen { .. } => listen::command(def, frame?),
+        Pending::Secrets { .. } => Some(outside::secrets(def, op)),
+        Pending::Cancel => outside::cancel(def, body, op),
     }
 }

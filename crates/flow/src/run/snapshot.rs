@@ -10,7 +10,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Run;
-use super::state::{Body, Failed, Frame, Listening, State, Trying, Work};
+use super::state::{Body, Cancelling, Failed, Frame, Listening, State, Trying, Work};
 use crate::Status;
 use crate::jq::Val;
 
@@ -76,6 +76,13 @@ impl Table {
             self.values.push(val.clone());
         }
         position
+    }
+}
+
+impl<A> Cancelling<A> {
+    pub(super) fn map<B>(&self, f: &mut impl FnMut(&A) -> B) -> Cancelling<B> {
+        let bound = self.bound.iter().map(|(name, val)| (name.clone(), f(val))).collect();
+        Cancelling { since: self.since, bound }
     }
 }
 

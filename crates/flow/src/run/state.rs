@@ -28,6 +28,12 @@ pub(super) struct Body<V = Val> {
     pub(super) frame_next: FrameId,
     pending: BTreeMap<u64, Pending>,
     pub(super) op_next: u64,
+    /// `$secrets`: stand-ins, once they are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secrets: Option<V>,
+    /// How the run listens for events that cancel it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cancel: Option<Cancelling<V>>,
     /// How long the run may take, once that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) limit_ms: Option<i64>,
@@ -42,6 +48,14 @@ pub(super) struct Body<V = Val> {
     pub(super) failed: Option<Failed<V>>,
     #[serde(skip)]
     index: Index,
+}
+
+/// The events that cancel a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Cancelling<V = Val> {
+    pub(super) since: i64,
+    /// Variables of the filters, as they were when the run began.
+    pub(super) bound: Vec<(String, V)>,
 }
 
 /// What is left of a run that faulted, beside its frames and operations.
@@ -211,10 +225,33 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Pending {
-    Call { frame: FrameId },
-    Emit { frame: FrameId },
-    Listen { frame: FrameId },
-    Timer { at: i64, purpose: Purpose },
+    Call {
+        frame: FrameId,
+    },
+    Emit {
+        frame: FrameId,
+    },
+    Listen {
+        frame: FrameId,
+    },
+    /// What is waited for before the run goes on.
+    Secrets {
+        before: Before,
+    },
+    /// Events that cancel the run.
+    Cancel,
+    Timer {
+        at: i64,
+        purpose: Purpose,
+    },
+}
+
+/// What comes after the secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Before {
+    Start { by_events: bool },
+    Retry,
 }
 
 /// What a timer is for.
@@ -231,17 +268,18 @@ pub(super) enum Purpose {
 impl Pending {
     /// Whether it waits for events.
     pub(super) fn is_listen(self) -> bool {
-        matches!(self, Self::Listen { .. })
+        matches!(self, Self::Listen { .. } | Self::Cancel)
     }
 
     /// Whether it is performed, as opposed to waited for.
     pub(super) fn is_busy(self) -> bool {
-        matches!(self, Self::Call { .. } | Self::Emit { .. })
+        matches!(self, Self::Call { .. } | Self::Emit { .. } | Self::Secrets { .. })
     }
 
     pub(super) fn frame(self) -> Option<FrameId> {
         match self {
             Self::Call { frame } | Self::Emit { frame } | Self::Listen { frame } => Some(frame),
+            Self::Secrets { .. } | Self::Cancel => None,
             Self::Timer { purpose, .. } => match purpose {
                 Purpose::Wait(frame)
                 | Purpose::Retry(frame)
@@ -264,6 +302,8 @@ impl Body {
             frame_next: 0,
             pending: BTreeMap::new(),
             op_next: 1,
+            secrets: None,
+            cancel: None,
             limit_ms: None,
             consumed: VecDeque::new(),
             held: None,
@@ -344,6 +384,8 @@ impl<V> Body<V> {
             frame_next: self.frame_next,
             pending: self.pending.clone(),
             op_next: self.op_next,
+            secrets: self.secrets.as_ref().map(&mut *f),
+            cancel: self.cancel.as_ref().map(|cancel| cancel.map(f)),
             limit_ms: self.limit_ms,
             consumed: self.consumed.clone(),
             held: self.held.clone(),

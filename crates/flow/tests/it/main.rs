@@ -13,3 +13,4 @@ mod speed;
 mod starts;
 mod support;
 mod validation;
+mod whole_runs;
