@@ -25,6 +25,7 @@ pub(crate) struct Model {
     pub(crate) secrets: Vec<String>,
     /// Events that cancel a run.
     pub(crate) cancel_on: Vec<Arc<FilterSpec>>,
+    pub(crate) extensions: Vec<Extension>,
     /// `$workflow.definition`.
     pub(crate) definition: Val,
 }
@@ -48,6 +49,16 @@ pub(crate) struct Task {
     /// `$task.definition`.
     pub(crate) definition: Val,
     pub(crate) kind: Kind,
+    /// Positions in [`Model::extensions`] of those that may apply.
+    pub(crate) extensions: Vec<u32>,
+}
+
+/// Tasks around tasks.
+#[derive(Debug, Default)]
+pub(crate) struct Extension {
+    pub(crate) when: Option<Expr>,
+    pub(crate) before: Block,
+    pub(crate) after: Block,
 }
 
 /// `input`, `output` or `export`: a transformation and a schema.

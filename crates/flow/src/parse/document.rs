@@ -134,8 +134,9 @@ impl<'n> Reader<'n> {
         self.secrets(&fields);
         let catalogs = self.entries(&fields, "catalogs");
         self.catalogs(catalogs);
-        self.extensions(&fields);
+        let extensions = self.extensions(&fields);
         self.functions(&fields);
+        self.extension_tasks(&extensions);
     }
 
     fn entries(&mut self, fields: &Fields<'n>, name: &str) -> Vec<(String, At<'n>)> {
@@ -149,39 +150,6 @@ impl<'n> Reader<'n> {
             let Some(text) = name.text(&mut self.findings) else { continue };
             if !self.secrets.iter().any(|known| known == text) {
                 self.secrets.push(text.to_owned());
-            }
-        }
-    }
-
-    fn extensions(&mut self, fields: &Fields<'n>) {
-        const KINDS: [&str; 12] = [
-            "call",
-            "composite",
-            "emit",
-            "for",
-            "listen",
-            "raise",
-            "run",
-            "set",
-            "switch",
-            "try",
-            "wait",
-            "all",
-        ];
-        let items = fields.get("extensions").and_then(|at| at.list(&mut self.findings)).unwrap_or_default();
-        for item in items {
-            let Some(entry) = item.map(&mut self.findings) else { continue };
-            for (_, at) in entry.all() {
-                let Some(extension) = at.map(&mut self.findings) else { continue };
-                extension.only(&[&["extend", "when", "before", "after"]], &mut self.findings);
-                let extend = extension.required("extend", &mut self.findings);
-                if let Some(kind) = extend.and_then(|at| at.one_of(&KINDS, &mut self.findings)) {
-                    self.uses.extended.insert(kind.to_owned());
-                    self.findings.unsupported(
-                        &at,
-                        format!("extensions are not offered: tasks it extends ({kind}) fault"),
-                    );
-                }
             }
         }
     }

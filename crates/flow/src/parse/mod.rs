@@ -9,6 +9,7 @@ mod data;
 mod document;
 pub(crate) mod endpoint;
 mod events;
+mod extensions;
 mod flow;
 mod foreign;
 mod link;
@@ -24,7 +25,7 @@ use serde_json::Value;
 
 use crate::event::FilterSpec;
 use crate::jq::{Expr, Val};
-use crate::model::{ErrorTemplate, Kind, Located, Model, Policy, Retry, Task, TaskId, Then};
+use crate::model::{ErrorTemplate, Extension, Kind, Located, Model, Policy, Retry, Task, TaskId, Then};
 use crate::template::whole_expression;
 use crate::yaml::{self, Node};
 use crate::{Controls, Documents, Issue, IssueKind, Missing, Schedule, Trigger};
@@ -87,6 +88,7 @@ pub(crate) fn read(source: &str, documents: &Documents) -> Result<Reading, Vec<I
     model.tasks = reader.tasks;
     model.cancel_on = reader.cancel_on;
     model.secrets = reader.secrets;
+    model.extensions = reader.extensions;
     Ok(Reading {
         document,
         head,
@@ -129,6 +131,11 @@ pub(super) struct Reader<'n> {
     missing: Vec<Missing>,
     used: BTreeSet<String>,
     catalogs: BTreeMap<String, Arc<Located>>,
+    /// Kinds of task that extensions apply to, extension by extension.
+    extending: Vec<&'static str>,
+    extensions: Vec<Extension>,
+    /// Whether tasks of an extension are being read.
+    is_extension: bool,
     /// Functions of other documents, by address.
     linked: BTreeMap<String, TaskId>,
 }
@@ -141,8 +148,6 @@ struct Uses<'n> {
     timeouts: BTreeMap<String, At<'n>>,
     functions: BTreeMap<String, TaskId>,
     authentications: BTreeMap<String, Arc<Policy>>,
-    /// Kinds of task that extensions apply to.
-    extended: BTreeSet<String>,
 }
 
 /// Names in one block, which `then` may refer to.
@@ -191,6 +196,7 @@ impl Reader<'_> {
             next: None,
             definition: Val::Null,
             kind: Kind::Do(Vec::new()),
+            extensions: Vec::new(),
         });
         first as TaskId
     }

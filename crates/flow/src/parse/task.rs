@@ -65,6 +65,7 @@ impl<'n> Reader<'n> {
             next: None,
             definition: Val::from_json(&at.json()).unwrap_or_default(),
             kind: Kind::Do(Block::new()),
+            extensions: Vec::new(),
         };
         let Some(fields) = at.map(&mut self.findings) else { return task };
         task.condition = fields.get("if").and_then(|at| self.expr(&at));
@@ -76,8 +77,10 @@ impl<'n> Reader<'n> {
         if let Some(at) = fields.get("metadata") {
             at.map(&mut self.findings);
         }
-        if let Some(kind) = self.kind(at, &fields, names) {
+        if let Some((word, kind)) = self.kind(at, &fields, names) {
             task.kind = kind;
+            let group = if matches!(word, "do" | "fork") { "composite" } else { word };
+            task.extensions = self.extensions_of(group);
         }
         task
     }
@@ -98,8 +101,8 @@ impl<'n> Reader<'n> {
         Then::Continue
     }
 
-    fn kind(&mut self, at: &At<'n>, fields: &Fields<'n>, names: &Names) -> Option<Kind> {
-        let found: Vec<&str> = KINDS.into_iter().filter(|kind| fields.has(kind)).collect();
+    fn kind(&mut self, at: &At<'n>, fields: &Fields<'n>, names: &Names) -> Option<(&'static str, Kind)> {
+        let found: Vec<&'static str> = KINDS.into_iter().filter(|kind| fields.has(kind)).collect();
         let kind = match found.as_slice() {
             [kind] => *kind,
             ["do", "for"] => "for",
@@ -127,11 +130,7 @@ impl<'n> Reader<'n> {
             "try" => self.try_catch(fields),
             _ => self.wait(fields),
         };
-        let group = if matches!(kind, "do" | "fork") { "composite" } else { kind };
-        if self.uses.extended.contains(group) || self.uses.extended.contains("all") {
-            return Some(Kind::Unsupported("extensions are not offered".to_owned()));
-        }
-        parsed
+        parsed.map(|parsed| (kind, parsed))
     }
 
     fn no_kind(&mut self, at: &At<'n>, fields: &Fields<'n>) {

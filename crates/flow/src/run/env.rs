@@ -21,28 +21,58 @@ pub(super) struct Env<'e> {
     pub(super) output: Option<&'e Val>,
     /// A variable that is not in the state yet, such as a caught error.
     pub(super) extra: Option<(&'e str, &'e Val)>,
+    /// Whether this is the condition of an extension of the task.
+    pub(super) extending: bool,
 }
 
 impl<'e> Env<'e> {
     pub(super) fn of_run(def: &'e Definition, body: &'e Body) -> Self {
-        Self { def, body, frame: None, raw_output: None, output: None, extra: None }
+        Self { def, body, frame: None, raw_output: None, output: None, extra: None, extending: false }
     }
 
     pub(super) fn of_task(def: &'e Definition, body: &'e Body, frame: &'e Frame) -> Self {
         Self { frame: Some(frame), ..Self::of_run(def, body) }
     }
 
+    /// The task an extension stands around, when this is part of one.
+    fn extended(&self) -> Option<&'e Frame> {
+        if self.extending || self.def.model.extensions.is_empty() {
+            return self.frame.filter(|_| self.extending);
+        }
+        let mut next = self.frame?.parent;
+        while let Some(frame) = next.and_then(|id| self.body.frames().get(&id)) {
+            if matches!(frame.state, State::Before { .. } | State::After { .. }) {
+                return Some(frame);
+            }
+            next = frame.parent;
+        }
+        None
+    }
+
     fn task(&self) -> Val {
-        let Some(frame) = self.frame else { return Val::Null };
+        let Some(own) = self.frame else { return Val::Null };
+        let extended = self.extended();
+        let frame = extended.unwrap_or(own);
         let task = &self.def.model.tasks[frame.task as usize];
-        Val::record([
+        let output = match &frame.state {
+            State::After { output, .. } if extended.is_some() => Some(output),
+            _ => self.raw_output.filter(|_| extended.is_none()),
+        };
+        let mut members = match &task.definition {
+            // extensions are written as if the task's own members were its descriptor's
+            Val::Obj(definition) if extended.is_some() => definition.members().clone(),
+            _ => std::collections::BTreeMap::new(),
+        };
+        let described = [
             ("name", Val::Str(task.name.clone())),
             ("reference", Val::Str(task.reference.clone())),
             ("definition", task.definition.clone()),
             ("input", frame.raw.clone()),
-            ("output", self.raw_output.cloned().unwrap_or_default()),
+            ("output", output.cloned().unwrap_or_default()),
             ("startedAt", moment(frame.started_at)),
-        ])
+        ];
+        members.extend(described.map(|(name, val)| (name.to_owned().into(), val)));
+        Val::obj(members)
     }
 
     fn workflow(&self) -> Val {
@@ -56,6 +86,9 @@ impl<'e> Env<'e> {
 
     fn task_member(&self, key: &str) -> Option<Val> {
         let frame = self.frame?;
+        if self.extended().is_some() {
+            return None;
+        }
         let task = &self.def.model.tasks[frame.task as usize];
         match key {
             "name" => Some(Val::Str(task.name.clone())),

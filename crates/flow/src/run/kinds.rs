@@ -214,6 +214,9 @@ impl Machine<'_> {
 
     /// The last task of the block inside `id` is done.
     pub(super) fn inside_done(&mut self, id: FrameId, task: TaskId, output: Val) {
+        if self.extension_done(id) {
+            return;
+        }
         match self.kind_of(id) {
             Some(Kind::For(each)) => {
                 let index = match self.frame(id).map(|frame| &frame.state) {

@@ -161,7 +161,9 @@ impl<'m> Machine<'m> {
         let input = raw.clone();
         let started_at = self.now;
         let state = State::Inside;
-        self.body.add_frame(id, Frame { parent, task, depth, raw, input, started_at, timeout: None, state });
+        let (timeout, extended) = (None, Vec::new());
+        let frame = Frame { parent, task, depth, raw, input, started_at, timeout, extended, state };
+        self.body.add_frame(id, frame);
         self.tasks_left -= 1;
         if self.tasks_left == 0 {
             let detail = format!("more than {TASKS_PER_INPUT_MAX} tasks began without waiting");
@@ -192,7 +194,7 @@ impl<'m> Machine<'m> {
             let detail = format!("tasks are nested deeper than {NESTING_MAX}");
             return self.fail(id, Fault::new(FaultKind::Runtime, detail));
         }
-        if let Err(fault) = prepared.and_then(|()| self.perform(id, task)) {
+        if let Err(fault) = prepared.and_then(|()| self.perform_extended(id, task)) {
             self.fail(id, fault);
         }
     }
@@ -226,13 +228,16 @@ impl<'m> Machine<'m> {
 
     fn leave(&mut self, id: FrameId, raw_output: Val, then: Then) {
         match self.transform(id, &raw_output) {
-            Ok(output) => {
-                self.completed(id, &output);
-                if let Some(frame) = self.remove(id) {
-                    self.flow(frame.parent, frame.task, output, then);
-                }
-            }
+            Ok(output) => self.follow(id, 0, output, then),
             Err(fault) => self.faulted(id, fault),
+        }
+    }
+
+    /// A task has its output, and nothing follows it any more.
+    pub(super) fn conclude(&mut self, id: FrameId, output: Val, then: Then) {
+        self.completed(id, &output);
+        if let Some(frame) = self.remove(id) {
+            self.flow(frame.parent, frame.task, output, then);
         }
     }
 
@@ -292,6 +297,11 @@ impl<'m> Machine<'m> {
 
     /// Where the flow goes after a task of the block `parent` holds.
     pub(super) fn flow(&mut self, parent: Option<FrameId>, task: TaskId, output: Val, then: Then) {
+        if then == Then::Exit
+            && let Some(parent) = parent.filter(|parent| self.is_preceded(*parent))
+        {
+            return self.skip_extended(parent, output);
+        }
         let ordinary = self.def.model.tasks[task as usize].next;
         let next = match then {
             Then::End => {
@@ -308,7 +318,7 @@ impl<'m> Machine<'m> {
                 Some(target)
             }
         };
-        let is_branch = parent.is_some_and(|parent| matches!(self.kind_of(parent), Some(Kind::Fork(_))));
+        let is_branch = parent.is_some_and(|parent| self.is_forked(parent));
         match (next, parent) {
             (Some(next), _) if !is_branch => self.start(parent, next, output),
             (_, Some(parent)) => self.inside_done(parent, task, output),

@@ -6,6 +6,7 @@
 mod catch;
 mod data;
 mod env;
+mod extend;
 mod faults;
 mod http;
 mod index;

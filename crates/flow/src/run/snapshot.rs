@@ -116,6 +116,7 @@ impl<A> Frame<A> {
             input: f(&self.input),
             started_at: self.started_at,
             timeout: self.timeout,
+            extended: self.extended.clone(),
             state: self.state.map(f),
         }
     }
@@ -144,6 +145,10 @@ impl<A> State<A> {
                 timer: trying.timer,
             })),
             Self::For { items, index, item } => State::For { items: f(items), index: *index, item: f(item) },
+            Self::Before { turn } => State::Before { turn: *turn },
+            Self::After { turn, output, then } => {
+                State::After { turn: *turn, output: f(output), then: *then }
+            }
             Self::Fork { outputs, open } => State::Fork {
                 outputs: outputs.iter().map(|(task, val)| (*task, f(val))).collect(),
                 open: *open,

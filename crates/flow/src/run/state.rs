@@ -117,6 +117,9 @@ pub(super) struct Frame<V = Val> {
     pub(super) started_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) timeout: Option<u64>,
+    /// Extensions that apply to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) extended: Vec<u32>,
     pub(super) state: State<V>,
 }
 
@@ -159,6 +162,16 @@ pub(super) enum State<V = Val> {
     Fork {
         outputs: BTreeMap<TaskId, V>,
         open: u32,
+    },
+    /// An extension's tasks come first; so many extensions have had their turn.
+    Before {
+        turn: u32,
+    },
+    /// An extension's tasks follow; then the flow goes on with this output.
+    After {
+        turn: u32,
+        output: V,
+        then: Then,
     },
 }
 

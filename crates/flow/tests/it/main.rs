@@ -4,6 +4,7 @@ mod bytes;
 mod calls;
 mod chronicles;
 mod examples;
+mod extensions;
 mod histories;
 mod language;
 mod laws;
