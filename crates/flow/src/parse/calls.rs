@@ -13,6 +13,7 @@ use crate::HttpOutput;
 use crate::jq::Val;
 use crate::model::{Endpoint, HttpTask, Kind, Located, OpenApiTask};
 use crate::template::{Template, whole_expression};
+use crate::yaml::{Content, Node};
 
 impl<'n> Reader<'n> {
     pub(super) fn call(&mut self, fields: &Fields<'n>) -> Option<Kind> {
@@ -69,8 +70,8 @@ impl<'n> Reader<'n> {
         let method = fields.required("method", &mut self.findings).and_then(|at| self.method(&at));
         let endpoint = fields.required("endpoint", &mut self.findings).and_then(|at| self.endpoint(&at));
         let task = HttpTask {
-            headers: fields.get("headers").and_then(|at| self.map_or_expression(&at)),
-            query: fields.get("query").and_then(|at| self.map_or_expression(&at)),
+            headers: fields.get("headers").and_then(|at| self.map_or_expression(&at, Lists::Refused)),
+            query: fields.get("query").and_then(|at| self.map_or_expression(&at, Lists::Repeat)),
             body: fields.get("body").and_then(|at| self.template(&at)),
             output: self.output(&fields),
             redirect: self.redirect(&fields),
@@ -140,11 +141,32 @@ impl<'n> Reader<'n> {
     }
 
     /// Headers and query: an object, or an expression that gives one.
-    fn map_or_expression(&mut self, at: &At<'n>) -> Option<Template> {
+    fn map_or_expression(&mut self, at: &At<'n>, lists: Lists) -> Option<Template> {
         let expression = at.as_text().is_some_and(|text| whole_expression(text).is_some() || self.loose);
         if !expression {
-            at.map(&mut self.findings)?;
+            for (_, member) in at.map(&mut self.findings)?.all() {
+                let fits = match &member.node.content {
+                    Content::Map(_) => false,
+                    Content::List(items) => {
+                        let scalar =
+                            |item: &Node| !matches!(item.content, Content::Map(_) | Content::List(_));
+                        lists == Lists::Repeat && items.iter().all(scalar)
+                    }
+                    _ => true,
+                };
+                if !fits {
+                    self.findings.invalid(&member, format!("must be text, not {}", member.node.kind()));
+                }
+            }
         }
         self.template(at)
     }
+}
+
+/// What a list means among headers or parameters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lists {
+    Refused,
+    /// Its name is repeated.
+    Repeat,
 }

@@ -114,6 +114,11 @@ impl<'n> Reader<'n> {
         if attributes.len() == 0 {
             self.findings.invalid(&with, "needs at least one attribute to compare");
         }
+        for name in ["id", "source", "type", "subject", "datacontenttype", "dataschema", "time"] {
+            if let Some(at) = attributes.get(name) {
+                at.text(&mut self.findings);
+            }
+        }
         let mut patterns = Vec::new();
         for (name, at) in attributes.all() {
             patterns.push((name.to_owned(), self.pattern(&at, known)?));
@@ -170,6 +175,9 @@ impl<'n> Reader<'n> {
                 let is_code = at.as_text().is_some_and(|text| whole_expression(text).is_some());
                 if is_code {
                     return self.condition(&at, known).map(Pattern::Expr);
+                }
+                if matches!(at.node.content, Content::Map(_) | Content::List(_) | Content::Null) {
+                    self.findings.invalid(&at, format!("must be a text, not {}", at.node.kind()));
                 }
                 Some(Pattern::Literal(Val::from_json(&at.json()).unwrap_or_default()))
             });

@@ -92,6 +92,15 @@ impl<'n> Reader<'n> {
             self.findings.invalid(&with, "needs at least one property to compare");
         }
         fields.only(&[&["type", "status", "instance", "title", "detail", "details"]], &mut self.findings);
+        for name in ["type", "instance", "title", "detail", "details"] {
+            if let Some(at) = fields.get(name) {
+                at.text(&mut self.findings);
+            }
+        }
+        if let Some(at) = fields.get("status").filter(|at| at.as_text().and_then(whole_expression).is_none())
+        {
+            at.integer(&mut self.findings);
+        }
         let mut member = |name: &str| fields.get(name).and_then(|at| self.template(&at));
         Some(ErrorFilter {
             kind: member("type"),
@@ -150,6 +159,9 @@ impl<'n> Reader<'n> {
         fields.only(&[&["constant", "linear", "exponential"]], &mut self.findings);
         if fields.len() != 1 {
             self.findings.invalid(at, "needs exactly one of constant, linear, exponential");
+        }
+        for (_, at) in fields.all() {
+            at.map(&mut self.findings);
         }
         if fields.has("linear") {
             Backoff::Linear

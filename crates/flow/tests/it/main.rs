@@ -3,6 +3,7 @@
 mod bytes;
 mod calls;
 mod chronicles;
+mod differential;
 mod examples;
 mod extensions;
 mod histories;
