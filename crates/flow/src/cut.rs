@@ -1,48 +1,41 @@
 //! Data of a history, cut when it is large.
 //!
-//! Invariant: what is kept has at most 64 KiB as JSON, and small data is not even measured. Not here: what is kept how
-//! long (`chronicle`).
+//! Invariant: looking at data costs nothing that grows with it. Not here: what is kept how long (`chronicle`).
 
 use std::io::{self, Write};
 
 use crate::jq::Val;
 
-/// Bytes of JSON that are kept.
-const BYTES_MAX: usize = 64 * 1024;
+/// Weight of data that is kept: about 64 KiB of JSON, counting eight bytes for a number, a word and a name.
+const WEIGHT_MAX: u64 = 64 * 1024 / 8;
 /// Bytes that are shown of what is not.
 const BYTES_SHOWN: usize = 1024;
-/// Data of this weight has less than `BYTES_MAX` bytes for sure.
-const LIGHT: u64 = 1024;
 
 /// The data, or the beginning of its JSON: `{"cut": "[1,2,…"}`.
 pub(crate) fn kept(val: &Val) -> Val {
-    if val.weight() <= LIGHT {
+    if val.weight() <= WEIGHT_MAX {
         return val.clone();
     }
-    let mut measure = Measure { bytes: 0, begins: Vec::new() };
-    if serde_json::to_writer(&mut measure, val).is_ok() {
-        return val.clone();
-    }
-    let begins = String::from_utf8_lossy(&measure.begins);
+    let mut begins = Beginning(Vec::new());
+    // it ends with the error of what is full
+    let _ = serde_json::to_writer(&mut begins, val);
+    let begins = String::from_utf8_lossy(&begins.0);
     let begins = begins.trim_end_matches('\u{fffd}');
     Val::record([("cut", Val::str(format!("{begins}…")))])
 }
 
-/// Counts bytes and refuses too many.
-struct Measure {
-    bytes: usize,
-    begins: Vec<u8>,
-}
+/// Takes so many bytes and no more.
+struct Beginning(Vec<u8>);
 
-impl Write for Measure {
+impl Write for Beginning {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes += bytes.len();
-        let room = BYTES_SHOWN.saturating_sub(self.begins.len());
-        self.begins.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if self.bytes > BYTES_MAX {
+        let room = BYTES_SHOWN - self.0.len();
+        if room == 0 {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        Ok(bytes.len())
+        let taken = bytes.len().min(room);
+        self.0.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {

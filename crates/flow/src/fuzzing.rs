@@ -61,3 +61,8 @@ pub fn expression(data: &[u8]) {
 fn sample() -> Value {
     json!({"a": 1, "b": [1, 2.5, null, "x", {"c": true}], "text": "Hello, World", "n": -3, "big": u64::MAX, "o": {"k": {"z": []}}})
 }
+
+/// Reads YAML as the crate reads definitions, for tests that keep their tables in YAML.
+pub fn yaml(source: &str) -> Result<Value, String> {
+    crate::yaml::read(source).map(|node| node.to_json()).map_err(|issue| issue.to_string())
+}

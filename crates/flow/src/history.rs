@@ -121,7 +121,7 @@ pub struct TaskEntry {
     /// Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<i64>,
-    /// What it was given; data above 64 KiB is `{"cut": "the first 1 KiB of its JSON…"}`.
+    /// What it was given; data above about 64 KiB is `{"cut": "the first 1 KiB of its JSON…"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
     /// What it gave, cut like `input`.

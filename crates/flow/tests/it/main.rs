@@ -11,6 +11,7 @@ mod language;
 mod laws;
 mod linking;
 mod retries;
+mod scenarios;
 mod speed;
 mod starts;
 mod support;

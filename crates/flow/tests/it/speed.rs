@@ -1,10 +1,10 @@
-//! What an input costs. Not a test of anything: run it with
+//! What an input costs: work is bounded by counting it. What is ignored here only measures: run it with
 //! `cargo test -p openevent-flow --release --test it speed -- --ignored --nocapture`.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use openevent_flow::{Definition, Input, Run};
+use openevent_flow::{Chronicle, Definition, Input, Run};
 use serde_json::{Value, json};
 
 const ONE_CALL: &str = r#"
@@ -118,37 +118,98 @@ fn costs() {
     println!("restoring a parked run from its journal: {took:.2} µs");
 }
 
+const HEAD: &str = "document: { dsl: '1.0.3', namespace: test, name: large, version: '0.1.0' }\n";
+
+/// A fork of calls, each followed by another task in its branch.
+fn fork(branches: usize) -> Definition {
+    let branch = |n| {
+        format!(
+            "          - b{n}:\n              do: [ a: {{ call: http, with: {{ method: get, endpoint: 'https://x.example/{n}' }} }}, b: {{ set: {{ n: {n} }} }} ]\n"
+        )
+    };
+    let branches = (0..branches).map(branch).collect::<Vec<_>>().concat();
+    definition(&format!("{HEAD}do:\n  - all:\n      fork:\n        branches:\n{branches}"))
+}
+
+fn answered(op: u64) -> Input {
+    Input::Done { op, value: json!({"status": 200, "headers": {}, "body": {"op": op}}) }
+}
+
+/// Takes the inputs of a run that only calls, and gives how much it said and its largest snapshot.
+fn called(def: &Definition, input: Value, calls: u64, every: u64) -> (usize, usize) {
+    let mut run = Run::new();
+    let started = Input::Started { input, run_id: "r".to_owned(), by_events: false };
+    let mut commands = run.apply(def, 0, started).commands.len();
+    let mut largest = 0;
+    for op in 1..=calls {
+        if op % every == 0 {
+            largest = largest.max(serde_json::to_string(&run).expect("json").len());
+        }
+        commands += run.apply(def, 0, answered(op)).commands.len();
+    }
+    assert!(run.is_finished());
+    (commands, largest)
+}
+
+#[test]
+fn a_thousand_branches_cost_a_thousand_times_one() {
+    let (commands, largest) = called(&fork(1000), json!({}), 1000, 250);
+
+    // a call each and the end; nothing is abandoned or said twice
+    assert_eq!(commands, 1001);
+    // two frames, a request and an output of each branch
+    assert!(largest < 1000 * 1000, "{largest}");
+}
+
+#[test]
+fn ten_thousand_rounds_keep_no_more_than_one() {
+    let tasks = "do: [ loop: { for: { in: '[range($workflow.input)]' }, do: [ set: { set: { n: '${ $item }' } }, call: { call: http, with: { method: get, endpoint: 'https://x.example/' }, output: { as: '{ n: .op }' } } ] } ]";
+    let def = definition(&format!("{HEAD}{tasks}"));
+    let (commands, largest) = called(&def, json!(10_000), 10_000, 2_500);
+
+    assert_eq!(commands, 10_001);
+    // the list that is gone through, and one round
+    assert!(largest < 10_000 * 5 + 2_000, "{largest}");
+}
+
+#[test]
+fn ten_thousand_rounds_without_waiting_are_one_step() {
+    let tasks = "do: [ loop: { for: { in: '[range(.count)]' }, do: [ one: { set: { sum: '${ .sum + $item }' } }, two: { set: '${ . }' } ] } ]";
+    let def = definition(&format!("{HEAD}{tasks}"));
+    let mut chronicle = Chronicle::new();
+    let input = Input::Started { input: json!({"count": 10_000}), run_id: "r".to_owned(), by_events: false };
+    chronicle.take(&def, 0, input);
+
+    assert!(chronicle.run().is_finished());
+    assert_eq!((chronicle.tasks().len(), chronicle.omitted()), (1_000, 19_001));
+}
+
 #[test]
 #[ignore = "prints measurements"]
 fn large_ones() {
-    let head = "document: { dsl: '1.0.3', namespace: test, name: large, version: '0.1.0' }\n";
-    let branch = |n| {
-        format!(
-            "          - b{n}: {{ call: http, with: {{ method: get, endpoint: 'https://x.example/{n}' }} }}\n"
-        )
-    };
-    let branches = (0..1000).map(branch).collect::<Vec<_>>().concat();
-    let fork = definition(&format!("{head}do:\n  - all:\n      fork:\n        branches:\n{branches}"));
+    let def = fork(1000);
     let begun = Instant::now();
-    let mut run = Run::new();
-    let step = run.apply(&fork, 0, started(1));
-    assert_eq!(step.commands.len(), 1000);
-    for op in 1..=1000 {
-        run.apply(&fork, 0, Input::Done { op, value: json!({"status": 200, "body": {"op": op}}) });
-    }
-    assert!(run.is_finished());
-    println!("fork of 1000 calls: {:?}", begun.elapsed());
+    called(&def, json!({}), 1000, u64::MAX);
+    println!("fork of 1000 branches, a call and a set each: {:?}", begun.elapsed());
 
     let each = "do:\n  - loop:\n      for: { in: .items }\n      do:\n        - one: { set: { items: '${ .items }', sum: '${ .sum + $item }' } }\n        - two: { set: '${ . }' }\n";
-    let each = definition(&format!("{head}{each}"));
+    let each = definition(&format!("{HEAD}{each}"));
+    let items: Vec<_> = (0..10_000).collect();
+    let input = json!({"items": items, "sum": 0});
+    let started = Input::Started { input, run_id: "r".to_owned(), by_events: false };
     let begun = Instant::now();
     let mut run = Run::new();
-    let items: Vec<_> = (0..10_000).collect();
-    run.apply(
-        &each,
-        0,
-        Input::Started { input: json!({"items": items, "sum": 0}), run_id: "r".to_owned(), by_events: false },
-    );
+    run.apply(&each, 0, started.clone());
     assert!(run.is_finished());
     println!("for over 10000 items, two tasks each: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    let mut chronicle = Chronicle::new();
+    chronicle.take(&each, 0, started);
+    println!("the same with its tasks, {} remembered: {:?}", chronicle.tasks().len(), begun.elapsed());
+
+    let calls = "do: [ loop: { for: { in: .items }, do: [ one: { call: http, with: { method: get, endpoint: 'https://x.example/' }, output: { as: $input } } ] } ]";
+    let calls = definition(&format!("{HEAD}{calls}"));
+    let begun = Instant::now();
+    called(&calls, json!({"items": items}), 10_000, u64::MAX);
+    println!("for over 10000 items, a call each: {:?}", begun.elapsed());
 }
