@@ -4,6 +4,7 @@ mod bytes;
 mod calls;
 mod chronicles;
 mod differential;
+mod document;
 mod examples;
 mod extensions;
 mod histories;
