@@ -284,3 +284,59 @@ fn processes_are_told_with_their_places() {
     let places: Vec<_> = def.processes().iter().map(|issue| (issue.line, issue.path.as_str())).collect();
     assert_eq!(places, [(3, "/do/0/a/run/shell"), (4, "/do/1/b/run/script")]);
 }
+
+/// A run with one secret whose call takes its policy from a secret.
+fn with_secret(policy: &str, secret: Value) -> Vec<Command> {
+    let def = parse(&format!(
+        "use: {{ secrets: [ mine ] }}\ndo: [ t: {{ call: http, with: {{ method: get, endpoint: {{ uri: 'https://x.example', authentication: {{ {policy} }} }} }} }} ]"
+    ));
+    let (mut run, asked) = asked(&def, json!({}));
+    let Command::Call { op, call: Call::Secrets { names } } = asked else { panic!("secrets come first") };
+    assert_eq!(names, ["mine"]);
+    run.apply(&def, START, Input::Done { op, value: json!({"mine": secret}) }).commands
+}
+
+#[test]
+fn a_policy_may_be_in_a_secret() {
+    let policy = |policy: &str, secret: Value| match with_secret(policy, secret).pop() {
+        Some(Command::Call { call: Call::Http(call), .. }) => call.authentication,
+        other => panic!("not an http call: {other:?}"),
+    };
+    let (username, password, token) = ("U".to_owned(), "P".to_owned(), "T".to_owned());
+    let pair = json!({"username": "U", "password": "P"});
+
+    assert_eq!(
+        policy("basic: { use: mine }", pair.clone()),
+        Some(Authentication::Basic { username: username.clone(), password: password.clone() })
+    );
+    assert_eq!(policy("digest: { use: mine }", pair), Some(Authentication::Digest { username, password }));
+    for secret in [json!("T"), json!({"token": "T"})] {
+        assert_eq!(
+            policy("bearer: { use: mine }", secret),
+            Some(Authentication::Bearer { token: token.clone() })
+        );
+    }
+    let client = json!({"authority": "https://id", "clientId": "C", "clientSecret": "S", "scopes": "a b"});
+    let Some(Authentication::OAuth2(found)) = policy("oidc: { use: mine }", client) else {
+        panic!("not oauth2")
+    };
+    assert_eq!(found.authority, Authority::Discovery("https://id".to_owned()));
+    assert_eq!((found.grant.as_str(), found.client.secret.as_deref()), ("client_credentials", Some("S")));
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_no_authorization() {
+    let fault = |policy: &str, secret: Value| match with_secret(policy, secret).pop() {
+        Some(Command::Finish(Outcome::Faulted(fault))) => {
+            (fault.r#type, fault.status, fault.instance.unwrap_or_default())
+        }
+        other => panic!("not faulted: {other:?}"),
+    };
+    let kind = |name: &str| format!("https://serverlessworkflow.io/spec/1.0.0/errors/{name}");
+
+    let other = fault("bearer: { use: other }", json!("T"));
+    let incomplete = fault("basic: { use: mine }", json!({"username": "U"}));
+
+    assert_eq!(other, (kind("authorization"), 403, "/do/0/t".to_owned()));
+    assert_eq!(incomplete, (kind("configuration"), 400, "/do/0/t".to_owned()));
+}
