@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Check workflow definitions, and put them on a running server
     #[command(subcommand)]
     Workflows(Workflows),
-    /// Look at the runs of a running server
+    /// Look at the runs of a running server, and steer them
     #[command(subcommand)]
     Runs(Runs),
     /// Print a completion script for a shell
@@ -225,6 +225,23 @@ pub(crate) enum Runs {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Let a run that has faulted go on from what failed
+    Retry(Steered),
+    /// End a run early
+    Cancel(Steered),
+    /// Pause a run
+    Suspend(Steered),
+    /// Let a suspended run go on
+    Resume(Steered),
+}
+
+/// Which run, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Steered {
+    /// Its id.
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
 }
 
 impl Command {

@@ -9,9 +9,11 @@ use crate::spine::Admitted;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::RunId;
 use openevent_flow::{Command, Outcome, Status};
-use openevent_store::WriteSet;
+
 use openevent_store::runs::Ending;
+use openevent_store::{NewRun, Path, WriteSet};
 use serde_json::Value;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// One turn.
@@ -21,6 +23,14 @@ pub(crate) struct Batch {
     pub(crate) effects: Vec<(u64, Command)>,
     pub(crate) ended: Vec<Ended>,
     pub(crate) replies: Vec<(oneshot::Sender<bool>, bool)>,
+    /// Runs that end without having begun, and why.
+    pub(crate) turned_away: Vec<(RunId, Option<Value>)>,
+    /// Workflows whose next run starts some time after this turn, by definition.
+    pub(crate) after: Vec<(Path, String, Millis)>,
+    /// Runs whose journal has become long.
+    pub(crate) long: Vec<u64>,
+    children: Vec<Arc<NewRun>>,
+    let_in: Vec<(RunId, String)>,
     journal: Vec<(RunId, i64, Millis, String)>,
     marks: Vec<(RunId, Status)>,
     signals: Vec<Admitted>,
@@ -43,6 +53,11 @@ impl Batch {
             effects: Vec::new(),
             ended: Vec::new(),
             replies: Vec::new(),
+            turned_away: Vec::new(),
+            after: Vec::new(),
+            let_in: Vec::new(),
+            long: Vec::new(),
+            children: Vec::new(),
             journal: Vec::new(),
             marks: Vec::new(),
             signals: Vec::new(),
@@ -50,7 +65,11 @@ impl Batch {
     }
 
     /// An input a run took in.
-    pub(crate) fn journal(&mut self, live: &Live, input: String) {
+    pub(crate) fn journal(&mut self, handle: u64, live: &mut Live, input: String) {
+        if live.is_long() {
+            live.compacting = true;
+            self.long.push(handle);
+        }
         self.journal.push((live.id.clone(), live.seq, self.now, input));
     }
 
@@ -63,6 +82,16 @@ impl Batch {
     /// A signal a run emits.
     pub(crate) fn signal(&mut self, admitted: Admitted) {
         self.signals.push(admitted);
+    }
+
+    /// A run that a run starts.
+    pub(crate) fn child(&mut self, child: Arc<NewRun>) {
+        self.children.push(child);
+    }
+
+    /// A run that a gate lets in, and its keys.
+    pub(crate) fn let_in(&mut self, run: RunId, keys: String) {
+        self.let_in.push((run, keys));
     }
 
     /// The end of a run.
@@ -78,6 +107,9 @@ impl Batch {
     /// The rows, all in one set.
     pub(crate) fn to_set(&self) -> WriteSet {
         let mut set = WriteSet::new();
+        for child in &self.children {
+            set.add_run(Arc::clone(child));
+        }
         for (run, seq, at, input) in &self.journal {
             set.append_journal(run, *seq, *at, input.clone());
         }
@@ -96,6 +128,15 @@ impl Batch {
         }
         for admitted in &self.signals {
             admitted.write(&mut set);
+        }
+        for (run, keys) in &self.let_in {
+            set.let_in(run, self.now, keys);
+        }
+        for (path, hash, at) in &self.after {
+            set.schedule_after(path, hash, *at);
+        }
+        for (run, error) in &self.turned_away {
+            set.turn_away(run, error.as_ref(), self.now);
         }
         set
     }

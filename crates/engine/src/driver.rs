@@ -2,22 +2,27 @@
 //!
 //! Invariant: a turn is gather → apply → commit → perform. Whatever fails in between leaves the disk as the
 //! truth: the driver forgets its memory and reads it again.
-//! Not here: restoring (`restore`), what follows a commit (`perform`), emitting (`emit`), the rows (`batch`).
+//! Not here: how runs come to be driven (`begin`, `restore`), the end of a turn (`settle`), what follows a commit
+//! (`perform`), emitting (`emit`), runs of runs (`children`), the rows (`batch`).
 
 use crate::actions::Outside;
-use crate::batch::{Batch, Ended};
+use crate::batch::Batch;
+use crate::clockwork::Clockwork;
 use crate::emit::emit;
-use crate::handle::{Message, Parts, Settings};
+use crate::gathering::Gathering;
+use crate::gating::Gates;
+use crate::handle::{Control, Message, Parts, Settings};
 use crate::listeners::Listeners;
 use crate::live::{Beginning, Live};
 use crate::registry::Registry;
+use crate::settle::MARK_AFTER_MS;
 use crate::spine::Spine;
 use crate::timers::Timers;
 use openevent_domain::ambient::{Clock, Millis};
 use openevent_domain::id::RunId;
 use openevent_domain::signal::cloud_event;
 use openevent_domain::tenant::Tenant;
-use openevent_flow::{Command, Definition, Fault, Input, Outcome, Status};
+use openevent_flow::{Command, Input};
 use openevent_store::{NewSignal, Notice, Owner, Store};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -26,11 +31,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 /// Inputs one turn takes in at most, of each kind.
-const TURN_MAX: usize = 2_048;
-/// How long a phase that no journal entry carries may wait before it is written.
-const MARK_AFTER_MS: i64 = 50;
-/// The same while answers are waiting, which may end the run and spare the row.
-const MARK_AFTER_BUSY_MS: i64 = 500;
+pub(crate) const TURN_MAX: usize = 2_048;
 /// The longest sleep.
 const TICK_MS: i64 = 1_000;
 /// The longest pause between attempts to write while the database is away.
@@ -51,18 +52,21 @@ pub(crate) struct Driver {
     pub(crate) outside: Arc<Outside>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) outbox: flume::Sender<Message>,
-    inbox: flume::Receiver<Message>,
-    notices: flume::Receiver<Notice>,
+    pub(crate) inbox: flume::Receiver<Message>,
+    pub(crate) notices: flume::Receiver<Notice>,
     pub(crate) next_handle: u64,
     pub(crate) timers: Timers,
     pub(crate) listeners: Listeners,
-    watchers: HashMap<RunId, Vec<oneshot::Sender<()>>>,
+    pub(crate) gates: Gates,
+    pub(crate) clockwork: Clockwork,
+    pub(crate) gathering: Gathering,
+    pub(crate) watchers: HashMap<RunId, Vec<oneshot::Sender<()>>>,
     /// Watched runs that were live when the memory was lost.
-    unsure: Vec<RunId>,
+    pub(crate) unsure: Vec<RunId>,
     /// Runs that were read from the store and have ended, while notices of them may still wait.
-    ended_untold: HashSet<RunId>,
-    dirty: Vec<u64>,
-    dirty_since: Millis,
+    pub(crate) ended_untold: HashSet<RunId>,
+    pub(crate) dirty: Vec<u64>,
+    pub(crate) dirty_since: Millis,
 }
 
 /// The driver's memory can no longer be trusted; the disk can.
@@ -96,6 +100,9 @@ impl Driver {
             next_handle: 0,
             timers: Timers::default(),
             listeners: Listeners::default(),
+            gates: Gates::default(),
+            clockwork: Clockwork::default(),
+            gathering: Gathering::default(),
             watchers: HashMap::new(),
             unsure: Vec::new(),
             ended_untold: HashSet::new(),
@@ -138,6 +145,8 @@ impl Driver {
             let mut batch = Batch::new(self.clock.now());
             self.gather(woken, &mut batch).await?;
             self.settle(batch).await?;
+            self.keep_time().await;
+            self.gather_events().await;
             if !self.keep_lease().await {
                 return Err(Lost);
             }
@@ -148,7 +157,8 @@ impl Driver {
     async fn wait(&self) -> Woken {
         let now = self.clock.now();
         let marks = if self.dirty.is_empty() { now + TICK_MS } else { self.dirty_since + MARK_AFTER_MS };
-        let due = self.timers.next().unwrap_or(marks).min(marks).min(now + TICK_MS);
+        let others = [self.timers.next(), self.gates.next(now), self.clockwork.next(), self.gathering.next()];
+        let due = others.into_iter().flatten().fold(marks.min(now + TICK_MS), Millis::min);
         let pause = Duration::from_millis((due - now).max(0) as u64);
         tokio::select! {
             () = self.owner.stop.cancelled() => Woken::Time,
@@ -179,6 +189,7 @@ impl Driver {
             let Some((handle, op)) = self.timers.take_due(batch.now) else { break };
             self.advance(handle, Input::Fired { op }, batch);
         }
+        self.pass_gates(batch);
         self.mark_dirty(batch);
         Ok(())
     }
@@ -189,6 +200,8 @@ impl Driver {
                 self.begin(Beginning::from(run.as_ref()), batch).await?;
             }
         }
+        self.reopen(&notice.reopened, batch).await?;
+        self.gathering.told(notice.gathered);
         for signal in &notice.signals {
             let heard = Heard { tenant: &signal.tenant, name: &signal.name, received_at: signal.received_at };
             self.offer(heard, || event_of(signal), batch);
@@ -208,58 +221,16 @@ impl Driver {
                 let handle = self.by_id.get(&run).copied();
                 let handle =
                     handle.filter(|handle| self.runs.get(handle).is_some_and(|live| live.tenant == tenant));
-                let changed = handle.is_some_and(|handle| self.advance(handle, control.input(), batch));
+                let mut changed = handle.is_some_and(|handle| self.advance(handle, control.input(), batch));
+                if control == Control::Cancel && self.gates.holds(&tenant, &run) {
+                    self.turn_away(run, None, batch);
+                    changed = true;
+                }
                 batch.replies.push((reply, changed));
             }
+            Message::Compacted { handle, compacted } => self.compacted(handle, compacted),
             Message::Watch { run, ended } => self.watchers.entry(run).or_default().push(ended),
         }
-    }
-
-    /// Begins a run that the store has, unless it is driven already.
-    pub(crate) async fn begin(&mut self, beginning: Beginning, batch: &mut Batch) -> Result<(), Lost> {
-        if self.by_id.contains_key(&beginning.id) {
-            return Ok(());
-        }
-        let kept = (beginning.definition_hash.as_str(), beginning.semantics);
-        let Some(definition) = self.definition(&beginning.id, kept).await? else { return Ok(()) };
-        let mut live = Live::new(beginning.id.clone(), beginning.tenant, definition);
-        live.taken_up = beginning.taken_up;
-        let handle = self.adopt(live);
-        metrics::counter!("openevent_runs_started_total").increment(1);
-        let run_id = beginning.id.as_str().to_owned();
-        let input = Arc::unwrap_or_clone(beginning.input);
-        let started = Input::Started { input, run_id, by_events: beginning.by_events };
-        self.apply(handle, started, beginning.started_at, batch);
-        Ok(())
-    }
-
-    /// The definition a run keeps, if it can be driven: it is there, it is read, and its run began under the
-    /// semantics of this interpreter. A run that cannot be driven stays as it is, for a binary that can.
-    pub(crate) async fn definition(
-        &self,
-        run: &RunId,
-        (hash, semantics): (&str, i64),
-    ) -> Result<Option<Arc<Definition>>, Lost> {
-        if semantics != i64::from(openevent_flow::SEMANTICS) {
-            tracing::error!(run.id = %run, semantics, "a run began under semantics this version does not have");
-            return Ok(None);
-        }
-        let definition = match self.registry.known_definition(hash) {
-            Some(definition) => Some(definition),
-            None => self.registry.definition(hash).await.map_err(|cause| crate::restore::lost(&cause))?,
-        };
-        if definition.is_none() {
-            tracing::error!(run.id = %run, "a run's definition is missing or no longer read");
-        }
-        Ok(definition)
-    }
-
-    pub(crate) fn adopt(&mut self, live: Live) -> u64 {
-        let handle = self.next_handle;
-        self.next_handle += 1;
-        self.by_id.insert(live.id.clone(), handle);
-        self.runs.insert(handle, live);
-        handle
     }
 
     /// Offers a signal to the runs that listen for it, except those that look back less far than it is old: it
@@ -277,12 +248,12 @@ impl Driver {
         }
     }
 
-    fn advance(&mut self, handle: u64, input: Input, batch: &mut Batch) -> bool {
+    pub(crate) fn advance(&mut self, handle: u64, input: Input, batch: &mut Batch) -> bool {
         self.apply(handle, input, batch.now, batch)
     }
 
     /// Hands an input to its run, and at once the answers to what the run emits. `true`: it was accepted.
-    fn apply(&mut self, handle: u64, input: Input, at: Millis, batch: &mut Batch) -> bool {
+    pub(crate) fn apply(&mut self, handle: u64, input: Input, at: Millis, batch: &mut Batch) -> bool {
         let (mut inputs, mut accepted) = (VecDeque::from([input]), false);
         while let Some(input) = inputs.pop_front() {
             let Some(live) = self.runs.get_mut(&handle) else { break };
@@ -295,7 +266,7 @@ impl Driver {
             accepted = true;
             if let Some(text) = text {
                 live.seq += 1;
-                batch.journal(live, text);
+                batch.journal(handle, live, text);
             }
             for command in step.commands {
                 self.take_command(handle, command, &mut inputs, batch);
@@ -318,7 +289,12 @@ impl Driver {
             Command::Emit { op, event } => {
                 inputs.push_back(emit(&self.spine, &live.tenant, op, event, batch));
             }
-            Command::Finish(outcome) => batch.end(handle, &live.id, outcome),
+            Command::Child { op, child } => self.start_child(handle, op, child, inputs, batch),
+            Command::Abandon { op } => {
+                self.cancel_child(handle, op, batch);
+                batch.effects.push((handle, Command::Abandon { op }));
+            }
+            Command::Finish(outcome) => self.finish(handle, outcome, batch),
             other => batch.effects.push((handle, other)),
         }
     }
@@ -328,122 +304,6 @@ impl Driver {
         for input in inputs {
             self.advance(handle, input, batch);
         }
-    }
-
-    fn note_phase(&mut self, handle: u64, batch: &Batch) {
-        let Some(live) = self.runs.get(&handle) else { return };
-        if !live.run.is_finished() && live.run.status() != live.marked {
-            if self.dirty.is_empty() {
-                self.dirty_since = batch.now;
-            }
-            self.dirty.push(handle);
-        }
-    }
-
-    /// Writes phases that have lasted: most runs end before theirs is worth a row.
-    fn mark_dirty(&mut self, batch: &mut Batch) {
-        let pause_ms = if self.inbox.is_empty() { MARK_AFTER_MS } else { MARK_AFTER_BUSY_MS };
-        if self.dirty.is_empty() || batch.now < self.dirty_since + pause_ms {
-            return;
-        }
-        for handle in std::mem::take(&mut self.dirty) {
-            if let Some(live) = self.runs.get_mut(&handle)
-                && !live.run.is_finished()
-                && live.run.status() != live.marked
-            {
-                batch.mark(live);
-            }
-        }
-    }
-
-    /// Commits a turn and performs what follows from it.
-    pub(crate) async fn settle(&mut self, mut batch: Batch) -> Result<(), Lost> {
-        self.commit(&batch).await?;
-        for (reply, changed) in batch.replies.drain(..) {
-            let _ = reply.send(changed);
-        }
-        for ended in std::mem::take(&mut batch.ended) {
-            self.bury(&ended);
-        }
-        for (handle, command) in std::mem::take(&mut batch.effects) {
-            self.perform(handle, command);
-        }
-        Ok(())
-    }
-
-    async fn commit(&self, batch: &Batch) -> Result<(), Lost> {
-        let mut pause_ms = 50;
-        loop {
-            match self.store.submit(batch.to_set()).await {
-                Ok(()) => return Ok(()),
-                Err(cause) if cause.is_unavailable() => {
-                    tracing::warn!(error = %cause, "the engine waits for the database");
-                    let pause = tokio::time::sleep(Duration::from_millis(pause_ms));
-                    self.owner.stop.run_until_cancelled(pause).await.ok_or(Lost)?;
-                    pause_ms = (pause_ms * 2).min(PAUSE_MS_MAX);
-                }
-                Err(cause) => {
-                    // Another engine wrote in our place, or an unanswered commit was there after all.
-                    tracing::warn!(error = %cause, "the engine's turn was refused");
-                    return Err(Lost);
-                }
-            }
-        }
-    }
-
-    fn bury(&mut self, ended: &Ended) {
-        let Ended { handle, run, status, .. } = ended;
-        if let Some(live) = self.runs.remove(handle) {
-            self.listeners.remove(&live.tenant, *handle);
-            if live.taken_up {
-                self.ended_untold.insert(run.clone());
-            }
-        }
-        self.by_id.remove(run);
-        self.tell_watchers(run);
-        metrics::counter!("openevent_runs_finished_total", "status" => status.as_str()).increment(1);
-    }
-
-    fn tell_watchers(&mut self, run: &RunId) {
-        for watcher in self.watchers.remove(run).unwrap_or_default() {
-            let _ = watcher.send(());
-        }
-    }
-
-    /// A run that was live and is not any more has ended on disk: the answer to that commit was lost.
-    pub(crate) fn tell_watchers_of_the_ended(&mut self) {
-        for run in std::mem::take(&mut self.unsure) {
-            if !self.by_id.contains_key(&run) {
-                self.tell_watchers(&run);
-            }
-        }
-    }
-
-    fn forget_everything(&mut self) {
-        self.unsure.extend(self.watchers.keys().filter(|run| self.by_id.contains_key(run)).cloned());
-        self.runs.clear();
-        self.by_id.clear();
-        self.timers.clear();
-        self.listeners.clear();
-        self.dirty.clear();
-        self.drop_messages();
-    }
-
-    /// Drops what was meant for the memory there was. Who watches a run goes on watching.
-    fn drop_messages(&mut self) {
-        for message in self.inbox.drain() {
-            if let Message::Watch { run, ended } = message {
-                self.watchers.entry(run).or_default().push(ended);
-            }
-        }
-        self.forget_idle_watchers();
-    }
-
-    fn forget_idle_watchers(&mut self) {
-        self.watchers.retain(|_, watchers| {
-            watchers.retain(|watcher| !watcher.is_closed());
-            !watchers.is_empty()
-        });
     }
 }
 
@@ -465,37 +325,4 @@ enum Woken {
     Notice(Notice),
     Message(Message),
     Time,
-}
-
-impl Driver {
-    /// Takes up runs whose notice did not fit into the queue, or that another node started.
-    pub(crate) async fn take_up_pending(&mut self) -> Result<(), Lost> {
-        let mut after = None;
-        loop {
-            let page = self.store.pending_runs(after.as_ref(), TURN_MAX as i64).await.map_err(|_| Lost)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.id.clone());
-            let mut batch = Batch::new(self.clock.now());
-            for record in page {
-                self.begin(record.into(), &mut batch).await?;
-            }
-            self.settle(batch).await?;
-        }
-    }
-
-    /// Ends a run that cannot be driven.
-    pub(crate) fn give_up(&mut self, handle: u64, fault: Fault, batch: &mut Batch) {
-        if let Some(live) = self.runs.get(&handle) {
-            batch.end(handle, &live.id, Outcome::Faulted(fault));
-        }
-    }
-
-    /// Says how many runs are live, and forgets who no longer waits: watchers here, the engine for signals.
-    pub(crate) fn report(&mut self) {
-        self.forget_idle_watchers();
-        self.store.wake().want_signals(!self.listeners.is_empty());
-        let waiting = self.runs.values().filter(|live| live.run.status() == Status::Waiting).count();
-        metrics::gauge!("openevent_engine_runs_live").set(self.runs.len() as f64);
-        metrics::gauge!("openevent_engine_runs_waiting").set(waiting as f64);
-    }
 }

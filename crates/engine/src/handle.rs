@@ -106,6 +106,8 @@ pub(crate) enum Message {
     Offer { handle: u64, events: Vec<serde_json::Value> },
     /// Somebody wants something of a run. Answered with whether it changed anything.
     Control { tenant: Tenant, run: RunId, control: Control, reply: oneshot::Sender<bool> },
+    /// A journal was made shorter up to this entry, or was not.
+    Compacted { handle: u64, compacted: Option<i64> },
     /// Somebody waits for a run to end.
     Watch { run: RunId, ended: oneshot::Sender<()> },
 }

@@ -7,21 +7,33 @@
 
 mod actions;
 mod batch;
+mod begin;
+mod children;
+mod clockwork;
+mod compact;
 mod driver;
 mod emit;
+mod gate;
+mod gathering;
+mod gating;
 mod handle;
 mod listeners;
 mod live;
+mod past;
 mod perform;
 mod registry;
 mod restore;
+mod settle;
 mod spine;
 mod timers;
 mod vault;
 
 pub use actions::veil::{mask, mask_text};
 pub use actions::{Calls, LocalAnswer, LocalApi, LocalRequest, Processes};
+pub use clockwork::next_start;
+pub use gate::has_gate;
 pub use handle::{Control, Engine, Parts, Settings, Unheard};
+pub use past::{Damaged, Past};
 pub use registry::{Registry, Workflow};
 pub use spine::{Admitted, Draft, FieldIssue, Refusal, Spine};
 pub use vault::{Put, Secret, SecretSettings, Vault, VaultError, rotate_key};

@@ -3,13 +3,19 @@
 //! Invariant: `seq` is the number of inputs that are in the journal or in the batch being written.
 //! Not here: the loop (see `driver`).
 
+use crate::gating::Inside;
+use crate::past::Folded;
 use openevent_domain::id::RunId;
 use openevent_domain::tenant::Tenant;
-use openevent_flow::{Definition, Run, Status};
-use openevent_store::NewRun;
+use openevent_flow::{Command, Definition, Run, Status};
+
 use openevent_store::runs::RunRecord;
+use openevent_store::{NewRun, Parent};
 use std::sync::Arc;
 use tokio::task::AbortHandle;
+
+/// Entries beyond its snapshot that a run may have before a new one is made.
+const COMPACT_AFTER: i64 = 1_000;
 
 /// One live run.
 #[derive(Debug)]
@@ -25,6 +31,18 @@ pub(crate) struct Live {
     pub(crate) marked: Status,
     /// Whether it was read from the store rather than told of: its notice may still come.
     pub(crate) taken_up: bool,
+    /// The last entry its snapshot stands for.
+    pub(crate) compacted: i64,
+    /// Whether its journal is being made shorter.
+    pub(crate) compacting: bool,
+    /// The run that started it.
+    pub(crate) parent: Option<Parent>,
+    /// Whether nobody is told of its life.
+    pub(crate) quiet: bool,
+    /// Where a gate let it in.
+    pub(crate) inside: Option<Box<Inside>>,
+    /// Runs it waits for, by operation.
+    pub(crate) children: Vec<(u64, RunId)>,
     /// Calls under way, by operation.
     pub(crate) calls: Vec<(u64, AbortHandle)>,
 }
@@ -40,6 +58,7 @@ pub(crate) struct Beginning {
     pub(crate) by_events: bool,
     pub(crate) started_at: i64,
     pub(crate) taken_up: bool,
+    pub(crate) parent: Option<Parent>,
 }
 
 impl From<&NewRun> for Beginning {
@@ -53,6 +72,7 @@ impl From<&NewRun> for Beginning {
             by_events: run.by_events,
             started_at: run.started_at,
             taken_up: false,
+            parent: run.parent.clone(),
         }
     }
 }
@@ -68,6 +88,7 @@ impl From<RunRecord> for Beginning {
             by_events: run.by_events,
             started_at: run.started_at,
             taken_up: true,
+            parent: run.parent,
         }
     }
 }
@@ -83,8 +104,26 @@ impl Live {
             hears_from: i64::MAX,
             marked: Status::Pending,
             taken_up: false,
+            compacted: 0,
+            compacting: false,
+            parent: None,
+            quiet: false,
+            inside: None,
+            children: Vec::new(),
             calls: Vec::new(),
         }
+    }
+
+    /// Takes on what it has behind it; answers what the last entry asked for.
+    pub(crate) fn resume(&mut self, folded: Folded) -> Vec<Command> {
+        let Folded { run, seq, compacted, last } = folded;
+        (self.run, self.seq, self.compacted) = (run, seq, compacted);
+        last
+    }
+
+    /// Whether its journal should be made shorter now.
+    pub(crate) fn is_long(&self) -> bool {
+        self.seq - self.compacted >= COMPACT_AFTER && !self.compacting
     }
 
     /// Stops a call whose answer nobody wants any more.

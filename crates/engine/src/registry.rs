@@ -8,11 +8,12 @@ use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Definition, Documents};
 use openevent_store::workflows::{Origin, WorkflowRecord};
-use openevent_store::{Error, Store};
+use openevent_store::{Error, Path, Store};
 use parking_lot::RwLock;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 
 /// Definitions kept although no current version uses them, for runs that began with them.
 const RETIRED_MAX: usize = 1_000;
@@ -41,6 +42,11 @@ pub struct Workflow {
 }
 
 impl Workflow {
+    /// Where it is kept.
+    pub(crate) fn place(&self, tenant: &Tenant) -> Path {
+        Path { tenant: tenant.clone(), namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
     /// `namespace/name`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
@@ -66,6 +72,7 @@ pub struct Registry {
     store: Arc<Store>,
     book: RwLock<Arc<Book>>,
     definitions: RwLock<HashMap<String, Arc<Definition>>>,
+    generation: AtomicU64,
     /// The store's stamp at the last refresh; held while one is under way.
     stamp: tokio::sync::Mutex<(i64, Millis)>,
 }
@@ -77,6 +84,7 @@ impl Registry {
             store,
             book: RwLock::default(),
             definitions: RwLock::default(),
+            generation: AtomicU64::default(),
             stamp: tokio::sync::Mutex::default(),
         };
         registry.refresh().await?;
@@ -109,6 +117,7 @@ impl Registry {
         }
         book.values_mut().for_each(Shelf::index);
         *self.book.write() = Arc::new(book);
+        self.generation.fetch_add(1, AtomicOrdering::Release);
         self.forget_retired();
         *stamp = now;
         Ok(())
@@ -135,6 +144,22 @@ impl Registry {
         let shelf = book.get(tenant);
         let key = (namespace.to_owned(), name.to_owned());
         shelf.and_then(|shelf| shelf.workflows.get(&key)).cloned().unwrap_or_default()
+    }
+
+    /// A number that grows whenever workflows were put or removed.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(AtomicOrdering::Acquire)
+    }
+
+    /// The current versions that the clock starts, of every tenant.
+    pub(crate) fn scheduled(&self) -> Vec<(Path, Arc<Workflow>)> {
+        let book = self.book();
+        let current = |(tenant, shelf): (&Tenant, &Shelf)| {
+            let newest = shelf.workflows.values().filter_map(|versions| versions.last().cloned());
+            let scheduled = newest.filter(|workflow| workflow.definition.schedule().is_some());
+            scheduled.map(|workflow| (workflow.place(tenant), workflow)).collect::<Vec<_>>()
+        };
+        book.iter().flat_map(current).collect()
     }
 
     /// The current version of every workflow, by namespace and name.

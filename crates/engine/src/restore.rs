@@ -6,13 +6,15 @@
 
 use crate::batch::Batch;
 use crate::driver::{Driver, Heard, Lost};
+use crate::gate::has_gate;
 use crate::live::Live;
+use crate::past::Past;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::RunId;
 use openevent_domain::signal::cloud_event;
 use openevent_domain::tenant::Tenant;
-use openevent_flow::{Command, Fault, FaultKind, Input, Status};
-use openevent_store::runs::{JournalEntry, RunRecord};
+use openevent_flow::{Command, Fault, FaultKind, Status};
+use openevent_store::runs::RunRecord;
 use openevent_store::signals::{Filter, Order, Place, SignalRecord};
 use openevent_store::{Dialect, Store};
 use serde_json::Value;
@@ -59,6 +61,9 @@ impl Driver {
             return false;
         }
         let looks = missed || (due && !alone);
+        if looks {
+            self.gathering.look_again();
+        }
         !looks || self.take_up_pending().await.is_ok() && self.hear_other_nodes().await
     }
 
@@ -105,10 +110,9 @@ impl Driver {
         loop {
             let page = self.store.live_runs(after.as_ref(), PAGE_RUNS).await.map_err(|cause| lost(&cause))?;
             let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
-            let journals =
-                self.store.live_journals(&first.id, &last.id).await.map_err(|cause| lost(&cause))?;
+            let pasts = crate::past::read_live(&self.store, &first.id, &last.id).await;
             after = Some(last.id.clone());
-            self.restore_page(page, journals).await?;
+            self.restore_page(page, pasts.map_err(|cause| lost(&cause))?).await?;
         }
         self.tell_watchers_of_the_ended();
         let took_ms = self.clock.now() - began;
@@ -118,23 +122,26 @@ impl Driver {
         Ok(())
     }
 
-    async fn restore_page(&mut self, page: Vec<RunRecord>, journals: Vec<JournalEntry>) -> Result<(), Lost> {
-        let mut by_run: HashMap<RunId, Vec<JournalEntry>> = HashMap::new();
-        for entry in journals {
-            by_run.entry(entry.run_id.clone()).or_default().push(entry);
-        }
+    async fn restore_page(&mut self, page: Vec<RunRecord>, pasts: Vec<Past>) -> Result<(), Lost> {
+        let mut by_run: HashMap<RunId, Past> =
+            pasts.into_iter().map(|past| (past.run_id.clone(), past)).collect();
         let mut batch = Batch::new(self.clock.now());
         for record in page {
-            let journal = by_run.remove(&record.id).unwrap_or_default();
-            self.restore_run(record, journal, &mut batch).await?;
+            let past = by_run.remove(&record.id).unwrap_or_else(|| Past::none(&record.id));
+            self.restore_run(record, past, &mut batch).await?;
         }
         self.settle(batch).await
     }
 
-    async fn restore_run(
+    /// What a run has behind it.
+    pub(crate) async fn past(&self, run: &RunId) -> Result<Past, Lost> {
+        crate::past::read(&self.store, run).await.map_err(|cause| lost(&cause))
+    }
+
+    pub(crate) async fn restore_run(
         &mut self,
         record: RunRecord,
-        journal: Vec<JournalEntry>,
+        past: Past,
         batch: &mut Batch,
     ) -> Result<(), Lost> {
         if self.by_id.contains_key(&record.id) {
@@ -142,24 +149,24 @@ impl Driver {
         }
         let kept = (record.definition_hash.as_str(), record.semantics);
         let Some(definition) = self.definition(&record.id, kept).await? else { return Ok(()) };
-        let mut live = Live::new(record.id.clone(), record.tenant, definition);
+        if has_gate(&definition) && record.begun_at.is_none() {
+            return self.enter_gate(record.into(), definition, batch).await;
+        }
+        let mut live = Live::new(record.id.clone(), record.tenant.clone(), definition);
+        if let (Some(controls), Some(begun_at)) = (live.definition.controls(), record.begun_at) {
+            let keys = controls.keys(&record.input).unwrap_or_default();
+            self.rejoin_gate(&mut live, begun_at, keys, batch.now).await?;
+        }
         live.marked = status(&record.status);
         live.taken_up = true;
-        let run_id = record.id.as_str().to_owned();
-        let started = Input::Started { input: record.input, run_id, by_events: record.by_events };
-        let mut last = live.run.apply(&live.definition, record.started_at, started).commands;
-        let mut damaged = false;
-        for entry in journal {
-            match serde_json::from_str(&entry.input) {
-                Ok(input) => last = live.run.apply(&live.definition, entry.at, input).commands,
-                Err(_) => damaged = true,
-            }
-            live.seq = entry.seq;
-        }
+        live.parent.clone_from(&record.parent);
+        let folded = past.fold(&record, &live.definition);
+        let (is_damaged, last) =
+            (folded.is_err(), folded.map(|folded| live.resume(folded)).unwrap_or_default());
         let outstanding = live.run.outstanding(&live.definition);
         let (finished, phase_changed) = (live.run.is_finished(), live.run.status() != live.marked);
         let handle = self.adopt(live);
-        if damaged {
+        if is_damaged {
             self.give_up(handle, Fault::new(FaultKind::Runtime, "the run's journal is damaged"), batch);
             return Ok(());
         }
@@ -170,7 +177,12 @@ impl Driver {
             outstanding
         };
         for command in commands {
-            self.take_command(handle, command, &mut inputs, batch);
+            match command {
+                Command::Child { op, child } => {
+                    self.find_child(handle, op, child, &mut inputs, batch).await?;
+                }
+                other => self.take_command(handle, other, &mut inputs, batch),
+            }
         }
         self.feed(handle, inputs, batch);
         if !finished

@@ -9,6 +9,7 @@ use openevent_domain::id::{RunId, SignalId};
 use openevent_domain::signal::{Attributes, SignalName, cloud_event};
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Match, SchemaError};
+use openevent_store::gathered::GatheredEvent;
 use openevent_store::{NewRun, NewSignal, TriggerRecord, WriteSet};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Admitted {
     pub signal: Arc<NewSignal>,
     /// The runs it starts.
     pub runs: Vec<Arc<NewRun>>,
+    /// Where it is kept until others have come.
+    pub kept: Vec<GatheredEvent>,
 }
 
 impl Admitted {
@@ -57,6 +60,7 @@ impl Admitted {
         for run in &self.runs {
             set.add_run(Arc::clone(run));
         }
+        self.kept.iter().for_each(|kept| set.keep_event(kept));
     }
 }
 
@@ -81,13 +85,15 @@ impl Spine {
         let listeners = self.registry.listeners(&tenant, name.as_str());
         let text = payload.to_string();
         let mut triggers = Vec::with_capacity(listeners.len());
-        let mut runs = Vec::new();
+        let (mut runs, mut kept) = (Vec::new(), Vec::new());
         if !listeners.is_empty() {
             let event = cloud_event(id.as_str(), name.as_str(), payload, &attributes, now);
             let input = Arc::new(Value::Array(vec![event]));
             for workflow in &listeners {
                 let trigger = Self::consult(workflow, &input)?;
-                if trigger.matched {
+                if trigger.matched && gathers(workflow) {
+                    kept.push(Self::keep(&tenant, workflow, &id, &input, now));
+                } else if trigger.matched {
                     runs.push(Arc::new(self.run(&tenant, workflow, Some(&id), Arc::clone(&input), now)));
                 }
                 triggers.push(trigger);
@@ -96,7 +102,7 @@ impl Spine {
         let name = name.as_str().to_owned();
         let signal =
             NewSignal { id, tenant, name, payload: text, attributes, received_at: now, replay_of, triggers };
-        Ok(Admitted { signal: Arc::new(signal), runs })
+        Ok(Admitted { signal: Arc::new(signal), runs, kept })
     }
 
     /// A run started by hand.
@@ -123,15 +129,26 @@ impl Spine {
                 None => {}
             }
         }
-        if matched {
+        if matched && !gathers(workflow) {
             workflow.definition.check_events(events).map_err(|errors| refusal(errors, "payload"))?;
-            reason = None;
         }
+        let reason = reason.filter(|_| !matched);
         Ok(TriggerRecord { workflow: workflow.path(), matched, reason })
     }
 
+    fn keep(
+        tenant: &Tenant,
+        workflow: &Workflow,
+        signal: &SignalId,
+        input: &Value,
+        now: Millis,
+    ) -> GatheredEvent {
+        let event = Arc::new(input.get(0).cloned().unwrap_or_default());
+        GatheredEvent { path: workflow.place(tenant), signal_id: signal.clone(), received_at: now, event }
+    }
+
     /// A run of this workflow; with an event, one that the event starts.
-    fn run(
+    pub(crate) fn run(
         &self,
         tenant: &Tenant,
         workflow: &Workflow,
@@ -151,8 +168,14 @@ impl Spine {
             input,
             by_events: event.is_some(),
             started_at: now,
+            parent: None,
         }
     }
+}
+
+/// Whether a workflow starts only when several events have come.
+fn gathers(workflow: &Workflow) -> bool {
+    workflow.definition.trigger().is_some_and(|trigger| !trigger.is_immediate())
 }
 
 /// Schema errors in the words of the API: `payload.items.0.price` rather than `/0/data/items/0/price`.

@@ -5,38 +5,50 @@
 
 use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
-use crate::{event_types, idempotency, keys, lease, maintenance, rates, runs, secrets, signals, workflows};
+use crate::{
+    event_types, gate, gathered, idempotency, keys, lease, maintenance, rates, runs, schedules, secrets,
+    signals, snapshots, workflows,
+};
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
     let all = [
         event_types::STATEMENTS,
+        gate::STATEMENTS,
+        gathered::STATEMENTS,
         idempotency::STATEMENTS,
         keys::STATEMENTS,
         lease::STATEMENTS,
         maintenance::STATEMENTS,
         rates::STATEMENTS,
+        runs::STATEMENTS,
+        schedules::STATEMENTS,
         secrets::STATEMENTS,
+        snapshots::STATEMENTS,
         workflows::STATEMENTS,
     ];
     all.into_iter().flatten().copied()
 }
 
 fn bulks() -> impl Iterator<Item = &'static Bulk> {
-    let all = [idempotency::BULKS, keys::BULKS, rates::BULKS, runs::BULKS, signals::BULKS];
+    let all = [gathered::BULKS, idempotency::BULKS, keys::BULKS, rates::BULKS, runs::BULKS, signals::BULKS];
     all.into_iter().flatten().copied()
 }
 
 fn selects() -> impl Iterator<Item = Select> {
     let all = [
         event_types::selects(),
+        gate::selects(),
+        gathered::selects(),
         idempotency::selects(),
         keys::selects(),
         lease::selects(),
         maintenance::selects(),
         rates::selects(),
         runs::selects(),
+        schedules::selects(),
         secrets::selects(),
         signals::selects(),
+        snapshots::selects(),
         workflows::selects(),
     ];
     all.into_iter().flatten()

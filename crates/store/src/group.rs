@@ -68,6 +68,8 @@ pub(crate) fn committed(mut jobs: Vec<Job>, wake: &Wake) {
     for job in &mut jobs {
         told.signals.append(&mut job.set.notice.signals);
         told.runs.append(&mut job.set.notice.runs);
+        told.reopened.append(&mut job.set.notice.reopened);
+        told.gathered.append(&mut job.set.notice.gathered);
     }
     let stirs = !told.is_empty();
     if stirs {

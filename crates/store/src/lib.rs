@@ -20,20 +20,24 @@ mod wake;
 mod write;
 
 pub mod event_types;
+pub mod gate;
+pub mod gathered;
 pub mod idempotency;
 pub mod keys;
 pub mod rates;
 pub mod runs;
+pub mod schedules;
 pub mod seal;
 pub mod secrets;
 pub mod signals;
+pub mod snapshots;
 pub mod workflows;
 
 pub use error::Error;
 pub use fault::Faults;
 pub use maintenance::{Doctor, backup_sqlite};
 pub use migrate::names as migration_names;
-pub use notice::{NewRun, NewSignal, Notice, TriggerRecord};
+pub use notice::{NewRun, NewSignal, Notice, Parent, Path, TriggerRecord};
 pub use sql::Dialect;
 pub use wake::Wake;
 pub use write::WriteSet;

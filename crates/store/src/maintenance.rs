@@ -18,6 +18,10 @@ static DELETE_SIGNALS: Sql =
 static DELETE_JOURNALS: Sql = Sql::same(
     "DELETE FROM journal WHERE run_id IN (SELECT id FROM runs WHERE id < $1 AND ended_at < $2 ORDER BY id LIMIT $3)",
 );
+static DELETE_SNAPSHOTS: Sql = Sql::same(
+    "DELETE FROM snapshots WHERE run_id IN (SELECT id FROM runs WHERE id < $1 AND ended_at < $2 ORDER BY id LIMIT $3)",
+);
+static DELETE_GATHERED: Sql = Sql::same("DELETE FROM gathered_events WHERE received_at < $1");
 static DELETE_RUNS: Sql = Sql::same(
     "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE id < $1 AND ended_at < $2 ORDER BY id LIMIT $3)",
 );
@@ -29,7 +33,8 @@ const OLD_RUN: &str = "SELECT id FROM runs WHERE id < $1 AND ended_at < $2 ORDER
 const CURSOR: &str = "SELECT seq FROM cursors WHERE name = $1";
 const APPLIED: &str = "SELECT name FROM schema_migrations ORDER BY name";
 
-pub(crate) const STATEMENTS: &[&Sql] = &[&DELETE_SIGNALS, &DELETE_JOURNALS, &DELETE_RUNS, &PUT_CURSOR];
+pub(crate) const STATEMENTS: &[&Sql] =
+    &[&DELETE_SIGNALS, &DELETE_GATHERED, &DELETE_JOURNALS, &DELETE_SNAPSHOTS, &DELETE_RUNS, &PUT_CURSOR];
 
 /// What a look at the database found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +62,7 @@ impl Store {
         self.row(Select::new(CURSOR, [name.into()])).await?.map(|mut row| row.int()).transpose()
     }
 
-    /// Removes one bite of signals received before a time. Answers whether there may be more.
+    /// Removes one bite of signals received before a time, and what was kept of any of that age. Answers whether there may be more.
     pub async fn retire_signals(&self, before: Millis) -> Result<bool, Error> {
         let floor = SignalId::floor(before);
         if self.row(Select::new(OLD_SIGNAL, [floor.as_str().into()])).await?.is_none() {
@@ -65,6 +70,7 @@ impl Store {
         }
         let mut set = WriteSet::new();
         set.write(&DELETE_SIGNALS, [floor.as_str().into(), BITE_ROWS.into()], Expect::Any);
+        set.write(&DELETE_GATHERED, [before.into()], Expect::Any);
         self.submit(set).await.map(|()| true)
     }
 
@@ -77,6 +83,7 @@ impl Store {
         let mut set = WriteSet::new();
         let args = || [floor.as_str().into(), before.into(), BITE_ROWS.into()];
         set.write(&DELETE_JOURNALS, args(), Expect::Any);
+        set.write(&DELETE_SNAPSHOTS, args(), Expect::Any);
         set.write(&DELETE_RUNS, args(), Expect::Any);
         self.submit(set).await.map(|()| true)
     }

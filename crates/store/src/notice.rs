@@ -76,6 +76,32 @@ pub struct NewRun {
     pub by_events: bool,
     /// When it was started.
     pub started_at: Millis,
+    /// The run that started it.
+    pub parent: Option<Parent>,
+}
+
+/// How a run came to be started by another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The run that started it.
+    pub run: RunId,
+    /// The operation of that run.
+    pub op: u64,
+    /// How many runs are above it, from 1.
+    pub depth: i64,
+    /// Whether it tells nobody of its life, as its parent does not.
+    pub quiet: bool,
+}
+
+/// A workflow whose trigger gathers events.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// `document.namespace`.
+    pub namespace: String,
+    /// `document.name`.
+    pub name: String,
 }
 
 /// What one commit made.
@@ -85,11 +111,20 @@ pub struct Notice {
     pub signals: Vec<Arc<NewSignal>>,
     /// Runs that now have to be driven.
     pub runs: Vec<Arc<NewRun>>,
+    /// Runs that had ended and go on.
+    pub reopened: Vec<RunId>,
+    /// Workflows for which events were kept.
+    pub gathered: Vec<Path>,
 }
 
 impl Notice {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.signals.is_empty() && self.runs.is_empty()
+        self.signals.is_empty() && self.has_only_signals()
+    }
+
+    /// Whether nothing is in it but signals, which only some wait for.
+    pub(crate) fn has_only_signals(&self) -> bool {
+        self.runs.is_empty() && self.reopened.is_empty() && self.gathered.is_empty()
     }
 }

@@ -4,10 +4,11 @@
 //! has ended is not changed again.
 //! Not here: what an input means; it is JSON text to us.
 
-use crate::notice::NewRun;
-use crate::sql::{Bulk, Kind, Select};
+use crate::notice::{NewRun, Parent};
+use crate::snapshots::PLACES_KEPT;
+use crate::sql::{Bulk, Kind, Select, Sql};
 use crate::value::{Row, Value};
-use crate::write::WriteSet;
+use crate::write::{Expect, WriteSet};
 use crate::{Error, Store};
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::{RunId, SignalId};
@@ -47,6 +48,19 @@ pub struct RunRecord {
     pub started_at: Millis,
     /// When it ended.
     pub ended_at: Option<Millis>,
+    /// When a gate let it begin; absent where there is none, and while it waits.
+    pub begun_at: Option<Millis>,
+    /// The run that started it.
+    pub parent: Option<Parent>,
+    /// How often it was let go on after it had faulted.
+    pub retries: i64,
+}
+
+impl RunRecord {
+    /// The time its interpreter began at.
+    pub fn first_at(&self) -> Millis {
+        self.begun_at.unwrap_or(self.started_at)
+    }
 }
 
 /// One entry of a run's journal.
@@ -115,6 +129,29 @@ static ADD: Bulk = Bulk::insert(
     ],
     "",
 );
+/// As [`ADD`], for the runs that runs start: the columns the others leave at their defaults.
+static ADD_CHILD: Bulk = Bulk::insert(
+    "runs",
+    &[
+        ("id", Kind::Text),
+        ("tenant", Kind::Text),
+        ("namespace", Kind::Text),
+        ("name", Kind::Text),
+        ("version", Kind::Text),
+        ("definition_hash", Kind::Text),
+        ("semantics", Kind::Int),
+        ("event_id", Kind::Text),
+        ("by_events", Kind::Int),
+        ("input", Kind::Text),
+        ("status", Kind::Text),
+        ("started_at", Kind::Int),
+        ("parent_run", Kind::Text),
+        ("parent_op", Kind::Int),
+        ("depth", Kind::Int),
+        ("quiet", Kind::Int),
+    ],
+    "",
+);
 static APPEND: Bulk = Bulk::insert(
     "journal",
     &[("run_id", Kind::Text), ("seq", Kind::Int), ("at", Kind::Int), ("input", Kind::Text)],
@@ -140,13 +177,21 @@ static END: Bulk = Bulk::update(
     "status = given.status, output = given.output, error = given.error, ended_at = given.ended_at",
     "AND runs.ended_at IS NULL",
 );
+static REOPEN: Sql = Sql::same(
+    "UPDATE runs SET status = 'pending', output = NULL, error = NULL, ended_at = NULL, retries = retries + 1 \
+     WHERE id = $1 AND tenant = $2 AND status = 'faulted' AND ended_at = $3",
+);
 const COLUMNS: &str = "SELECT id, tenant, namespace, name, version, definition_hash, semantics, event_id, by_events, input, status, output, \
-                       error, started_at, ended_at FROM runs";
-const JOURNAL: &str = "SELECT run_id, seq, at, input FROM journal WHERE run_id = $1 ORDER BY seq";
+                       error, started_at, ended_at, begun_at, parent_run, parent_op, depth, quiet, retries FROM runs";
+const JOURNAL: &str =
+    "SELECT run_id, seq, at, input FROM journal WHERE run_id = $1 AND input <> '' ORDER BY seq";
 const LIVE_JOURNALS: &str = "SELECT j.run_id, j.seq, j.at, j.input FROM runs r JOIN journal j ON j.run_id = r.id \
-                             WHERE r.ended_at IS NULL AND r.id >= $1 AND r.id <= $2 ORDER BY r.id, j.seq";
+                             WHERE r.ended_at IS NULL AND r.id >= $1 AND r.id <= $2 AND j.input <> '' ORDER BY r.id, j.seq";
+const LIVE_OF: &str =
+    "SELECT 1 AS one FROM runs WHERE ended_at IS NULL AND tenant = $1 AND namespace = $2 AND name = $3";
 
-pub(crate) const BULKS: &[&Bulk] = &[&ADD, &APPEND, &MARK, &END];
+pub(crate) const STATEMENTS: &[&Sql] = &[&REOPEN];
+pub(crate) const BULKS: &[&Bulk] = &[&ADD, &ADD_CHILD, &APPEND, &MARK, &END];
 
 /// Rows a count looks at before it says "at least so many".
 pub const COUNT_MAX: i64 = 100_000;
@@ -168,12 +213,50 @@ impl WriteSet {
             "pending".into(),
             run.started_at.into(),
         ];
-        self.row(&ADD, values);
+        match &run.parent {
+            None => self.row(&ADD, values),
+            Some(parent) => self.child_row(values, parent),
+        }
         self.announce_run(run);
+    }
+
+    fn child_row(&mut self, values: [Value; 12], parent: &Parent) {
+        let [id, tenant, namespace, name, version, hash, semantics, event, by_events, input, status, at] =
+            values;
+        let (run, op) = (parent.run.as_str().into(), op_column(parent.op).into());
+        let more: [Value; 16] = [
+            id,
+            tenant,
+            namespace,
+            name,
+            version,
+            hash,
+            semantics,
+            event,
+            by_events,
+            input,
+            status,
+            at,
+            run,
+            op,
+            parent.depth.into(),
+            parent.quiet.into(),
+        ];
+        self.row(&ADD_CHILD, more);
+    }
+
+    /// Lets a run that faulted at this time go on, and a notice of it. Fails the set when it is no longer as it was.
+    pub fn reopen_run(&mut self, tenant: &Tenant, run: &RunId, ended_at: Millis) {
+        let args = [run.as_str().into(), tenant.as_str().into(), ended_at.into()];
+        self.write(&REOPEN, args, Expect::One("the run is no longer faulted"));
+        self.announce_reopened(run.clone());
     }
 
     /// One more entry of a journal. Fails the set with `Exists` when that place is taken.
     pub fn append_journal(&mut self, run: &RunId, seq: i64, at: Millis, input: String) {
+        if seq > PLACES_KEPT {
+            return self.append_beyond(run, seq, at, input);
+        }
         self.row(&APPEND, [run.as_str().into(), seq.into(), at.into(), input.into()]);
     }
 
@@ -222,10 +305,26 @@ impl Store {
         self.count(select, COUNT_MAX).await
     }
 
-    /// A run's journal, oldest first.
+    /// A run's journal, oldest first; without what its snapshot stands for, which is read after it.
     pub async fn journal(&self, run: &RunId) -> Result<Vec<JournalEntry>, Error> {
         let rows = self.rows(Select::new(JOURNAL, [run.as_str().into()])).await?;
         rows.into_iter().map(entry).collect()
+    }
+
+    /// One run of any tenant: for the engine.
+    pub async fn any_run(&self, id: &RunId) -> Result<Option<RunRecord>, Error> {
+        self.row(any_by_id(id)).await?.map(record).transpose()
+    }
+
+    /// The run that an operation of another started.
+    pub async fn child(&self, parent: &RunId, op: u64) -> Result<Option<RunRecord>, Error> {
+        self.row(child(parent, op_column(op))).await?.map(record).transpose()
+    }
+
+    /// How many runs of a workflow have not ended, at most [`COUNT_MAX`].
+    pub async fn live_count(&self, tenant: &Tenant, namespace: &str, name: &str) -> Result<i64, Error> {
+        self.count(Select::new(LIVE_OF, [tenant.as_str().into(), namespace.into(), name.into()]), COUNT_MAX)
+            .await
     }
 
     /// Runs of every tenant that have not ended, by id, after one: for the engine.
@@ -250,6 +349,19 @@ impl Store {
 
 fn by_id(tenant: &Tenant, id: &RunId) -> Select {
     Select::new(COLUMNS, []).then_arg("WHERE tenant =", tenant.as_str()).and("id =", id.as_str())
+}
+
+fn any_by_id(id: &RunId) -> Select {
+    Select::new(COLUMNS, []).then_arg("WHERE id =", id.as_str())
+}
+
+fn child(parent: &RunId, op: i64) -> Select {
+    Select::new(COLUMNS, []).then_arg("WHERE parent_run =", parent.as_str()).and("parent_op =", op)
+}
+
+/// Operations are counted from 1, far below the end of a column.
+fn op_column(op: u64) -> i64 {
+    i64::try_from(op).unwrap_or(i64::MAX)
 }
 
 fn live(after: Option<&RunId>, limit: i64) -> Select {
@@ -309,7 +421,17 @@ fn record(mut row: Row) -> Result<RunRecord, Error> {
         error: row.json_or_null()?,
         started_at: row.int()?,
         ended_at: row.int_or_null()?,
+        begun_at: row.int_or_null()?,
+        parent: parent(&mut row)?,
+        retries: row.int()?,
     })
+}
+
+fn parent(row: &mut Row) -> Result<Option<Parent>, Error> {
+    let (run, op) = (row.text_or_null()?, row.int_or_null()?);
+    let (depth, quiet) = (row.int()?, row.int()? == 1);
+    let op = op.and_then(|op| u64::try_from(op).ok());
+    Ok(run.zip(op).map(|(run, op)| Parent { run: RunId::trusted(run), op, depth, quiet }))
 }
 
 fn entry(mut row: Row) -> Result<JournalEntry, Error> {
@@ -332,6 +454,9 @@ pub(crate) fn selects() -> Vec<Select> {
     };
     vec![
         by_id(&tenant, &id),
+        any_by_id(&id),
+        child(&id, 1),
+        Select::new(LIVE_OF, ["x".into(), "x".into(), "x".into()]),
         live(Some(&id), 1),
         pending(Some(&id), 1),
         list(&tenant, &filter, &Place::After(id), 1),

@@ -39,7 +39,7 @@ impl Default for Wake {
 impl Wake {
     /// Tells a commit, unless it holds nothing the engine waits for.
     pub(crate) fn tell(&self, notice: Notice) {
-        let is_wanted = !notice.runs.is_empty() || self.signals_wanted.load(Ordering::Acquire);
+        let is_wanted = !notice.has_only_signals() || self.signals_wanted.load(Ordering::Acquire);
         if is_wanted && self.listening.load(Ordering::Acquire) && self.notices.try_send(notice).is_err() {
             self.missed.store(true, Ordering::Release);
         }
@@ -94,8 +94,9 @@ mod tests {
             input: Arc::default(),
             by_events: false,
             started_at: 0,
+            parent: None,
         };
-        Notice { signals: Vec::new(), runs: vec![Arc::new(run)] }
+        Notice { runs: vec![Arc::new(run)], ..Notice::default() }
     }
 
     #[test]

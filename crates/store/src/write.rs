@@ -4,9 +4,10 @@
 //! In a set, bulk rows are written before single statements.
 //! Not here: executing it (see `group`).
 
-use crate::notice::{NewRun, NewSignal, Notice};
+use crate::notice::{NewRun, NewSignal, Notice, Path};
 use crate::sql::{Bulk, Sql};
 use crate::value::Value;
+use openevent_domain::id::RunId;
 use std::sync::Arc;
 
 /// How many rows a statement has to hit.
@@ -65,5 +66,15 @@ impl WriteSet {
 
     pub(crate) fn announce_run(&mut self, run: Arc<NewRun>) {
         self.notice.runs.push(run);
+    }
+
+    pub(crate) fn announce_reopened(&mut self, run: RunId) {
+        self.notice.reopened.push(run);
+    }
+
+    pub(crate) fn announce_gathered(&mut self, path: Path) {
+        if !self.notice.gathered.contains(&path) {
+            self.notice.gathered.push(path);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `runs list` and `runs show`, from a running server.
+//! `runs …`: listing, showing and steering the runs of a running server.
 //!
 //! Invariant: `--watch` ends when the run has ended; on a terminal it redraws in place, elsewhere it prints a
 //! run only when something about it changed.
@@ -6,11 +6,12 @@
 
 use super::run_tree::{Run, style};
 use crate::ambient::SystemClock;
-use crate::args::Runs;
+use crate::args::{Runs, Steered};
 use crate::config::{Config, Environment};
 use crate::failure::explain;
 use crate::output::{Output, Style, clean, columns};
 use crate::remote::Remote;
+use http::Method;
 use openevent_domain::ambient::Clock as _;
 use openevent_domain::signal::rfc3339;
 use serde_json::Value;
@@ -19,7 +20,7 @@ use std::time::Duration;
 /// Between two looks at a run that is being watched.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Runs one of the two.
+/// Runs one of them.
 pub(crate) async fn run(
     runs: Runs,
     config: &Config,
@@ -44,7 +45,24 @@ pub(crate) async fn run(
             let run = read(&answer["data"])?;
             output.answer(&answer, || run.tree(SystemClock.now(), output))
         }
+        Runs::Retry(steered) => steer(&steered, "retry", config, environment, output).await,
+        Runs::Cancel(steered) => steer(&steered, "cancel", config, environment, output).await,
+        Runs::Suspend(steered) => steer(&steered, "suspend", config, environment, output).await,
+        Runs::Resume(steered) => steer(&steered, "resume", config, environment, output).await,
     }
+}
+
+async fn steer(
+    Steered { id, remote }: &Steered,
+    verb: &str,
+    config: &Config,
+    environment: &Environment,
+    output: Output,
+) -> anyhow::Result<()> {
+    let remote = Remote::new(remote, config, environment)?;
+    let answer = remote.ask(Method::POST, &["runs", id, verb], &[], None).await?;
+    let run = read(&answer["data"])?;
+    output.answer(&answer, || run.tree(SystemClock.now(), output))
 }
 
 async fn watch(remote: &Remote, id: &str, output: Output) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ const QUIET_ROUNDS: i64 = 3;
 
 /// Sends one signal per round with the round's fault armed, and lets `check` wait for the end of it. Ends when
 /// the faults come too late to strike anything; answers the last round that one struck.
-async fn sweep(node: &Node, arm: impl Fn(&Faults, i64), check: impl AsyncFn(i64)) -> i64 {
+pub(crate) async fn sweep(node: &Node, arm: impl Fn(&Faults, i64), check: impl AsyncFn(i64)) -> i64 {
     let (mut round, mut last_struck) = (0, 0);
     while round - last_struck < QUIET_ROUNDS {
         round += 1;

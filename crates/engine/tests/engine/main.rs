@@ -5,8 +5,13 @@
 //! Not here: the language (`flow`), HTTP (`server`).
 
 mod calls;
+mod children;
+mod clockwork;
 mod events;
 mod faults;
+mod gates;
+mod gathering;
+mod long;
 mod nodes;
 mod restart;
 mod starting;

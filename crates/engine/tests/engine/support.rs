@@ -132,6 +132,12 @@ impl Bed {
         Node::start(Arc::clone(&self.store), Arc::clone(&self.clock), settings).await
     }
 
+    /// The same, whose calls are answered at once.
+    pub(crate) async fn node_without_network(&self) -> Node {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        Node::start_with(store, clock, Settings::default(), Calls::Instant).await
+    }
+
     /// An engine with a store and a clock of its own, as on another machine.
     pub(crate) async fn node_elsewhere(&self) -> Node {
         let store = open(&self.location, &self.owner).await;
@@ -145,6 +151,13 @@ impl Bed {
             found.filter(|record| record.ended_at.is_some())
         })
         .await
+    }
+
+    /// Removes a workflow from the store.
+    pub(crate) async fn unload(&self, name: &str) {
+        let mut set = WriteSet::new();
+        set.delete_workflow_version(&tenant(), "shop", name, "1.0.0");
+        self.witness.submit(set).await.expect("a workflow is removed");
     }
 
     /// All runs of a workflow, oldest first.
@@ -193,13 +206,17 @@ pub(crate) struct Node {
 
 impl Node {
     async fn start(store: Arc<Store>, clock: Arc<TestClock>, settings: Settings) -> Self {
+        let policy = Policy::new(Vec::new(), Loopback::Allowed);
+        Self::start_with(store, clock, settings, Calls::Real(Client::new(policy, Limits::default()))).await
+    }
+
+    async fn start_with(store: Arc<Store>, clock: Arc<TestClock>, settings: Settings, calls: Calls) -> Self {
         let owner = Owner::default();
         let registry = Registry::open(Arc::clone(&store)).await.expect("a registry");
-        let policy = Policy::new(Vec::new(), Loopback::Allowed);
         let parts = Parts {
             store: Arc::clone(&store),
             registry: Arc::new(registry),
-            calls: Calls::Real(Client::new(policy, Limits::default())),
+            calls,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             chance: Arc::new(Counter),
             owner: owner.clone(),

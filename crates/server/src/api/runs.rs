@@ -8,6 +8,7 @@ use crate::face::body::Nothing;
 use crate::face::caller::{Can, ReadRuns, WriteRuns};
 use crate::face::idempotency::Once;
 use crate::face::list::List;
+use crate::face::moment::Moment;
 use crate::face::openapi::{Many, One, Page};
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cancel))
         .routes(routes!(suspend))
         .routes(routes!(resume))
+        .routes(routes!(retry))
 }
 
 /// A run.
@@ -48,9 +50,26 @@ pub struct RunView {
     #[schema(value_type = Option<Object>)]
     error: Option<Value>,
     started_at: i64,
+    /// When its workflow's flow control let it begin.
+    begun_at: Option<i64>,
     ended_at: Option<i64>,
+    /// The run that started it.
+    parent: Option<RunParent>,
+    /// How often it was retried.
+    retries: Option<i64>,
     /// In starting order. Only where one run is shown.
     tasks: Option<Vec<TaskView>>,
+    /// How many ended tasks of a long run are no longer shown.
+    tasks_omitted: Option<u64>,
+}
+
+/// The run that started a run.
+#[derive(Debug, utoipa::ToSchema)]
+#[expect(dead_code, reason = "documents the answer")]
+pub struct RunParent {
+    id: String,
+    /// How many runs are above, from 1.
+    depth: i64,
 }
 
 /// Which workflow a run is of.
@@ -173,4 +192,25 @@ async fn resume(
     Once { guard, .. }: Once<Nothing>,
 ) -> Result<Reply, Problem> {
     use_case::steer(&app, &caller.tenant, &id, Control::Resume, guard).await
+}
+
+/// Lets a faulted run go on
+///
+/// From what failed: tasks that were done are not done again; the one that failed begins again with the same input.
+#[utoipa::path(
+    post,
+    path = "/api/v1/runs/{id}/retry",
+    tag = "Runs",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The run, going on", body = One<RunView>)),
+    security(("apiKey" = ["runs:write"])),
+)]
+async fn retry(
+    caller: Can<WriteRuns>,
+    State(app): State<Arc<App>>,
+    Moment(now): Moment,
+    Path(id): Path<String>,
+    Once { guard, .. }: Once<Nothing>,
+) -> Result<Reply, Problem> {
+    use_case::retry(&app, &caller.tenant, &id, guard, now).await
 }

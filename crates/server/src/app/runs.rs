@@ -13,10 +13,10 @@ use http::StatusCode;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::{RunId, SignalId};
 use openevent_domain::tenant::Tenant;
-use openevent_engine::{Control, Refusal, Unheard, Workflow};
-use openevent_flow::{Definition, Input, Run, TaskEntry};
+use openevent_engine::{Control, Damaged, Past, Refusal, Unheard, Workflow, has_gate};
+use openevent_flow::{Chronicle, Definition, Input};
 use openevent_store::WriteSet;
-use openevent_store::runs::{Filter, JournalEntry, Place, RunRecord};
+use openevent_store::runs::{Filter, Place, RunRecord};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,29 +135,87 @@ pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Prob
 /// One run with its tasks.
 pub async fn show(app: &App, tenant: &Tenant, id: &str) -> Result<Value, Problem> {
     let record = find(app, tenant, id).await?;
-    let journal = app.store.journal(&record.id).await?;
-    let definition = app.engine.registry().definition(&record.definition_hash).await?;
     let mut shown = summary(&record);
     shown["input"] = record.input.clone();
     shown["tasks"] = json!([]);
-    let Some(definition) = definition else { return Ok(shown) };
+    let definition = app.engine.registry().definition(&record.definition_hash).await?;
+    let Some(definition) = definition.filter(|definition| has_begun(&record, definition)) else {
+        return Ok(shown);
+    };
     let is_live = record.ended_at.is_none();
-    // Replaying evaluates expressions, which may take a while: not on a thread that serves others.
-    let replayed = tokio::task::spawn_blocking(move || replay(&definition, record, journal)).await;
-    let (run, tasks) = replayed.map_err(Problem::internal)?;
+    let past = Past::read(&app.store, &record.id).await?;
+    let chronicle = replay(record, definition, past, None).await?;
     if is_live {
-        shown["status"] = json!(run.status());
+        shown["status"] = json!(chronicle.run().status());
     }
-    shown["tasks"] = json!(tasks);
+    add_tasks(&mut shown, &chronicle);
     Ok(shown)
 }
 
-fn replay(definition: &Definition, record: RunRecord, journal: Vec<JournalEntry>) -> (Run, Vec<TaskEntry>) {
-    let run_id = record.id.as_str().to_owned();
-    let started = Input::Started { input: record.input, run_id, by_events: record.by_events };
-    let entries =
-        journal.into_iter().filter_map(|entry| Some((entry.at, serde_json::from_str(&entry.input).ok()?)));
-    openevent_flow::history(definition, std::iter::once((record.started_at, started)).chain(entries))
+/// Whether a run has begun as far as its row can say: where there is a gate, the gate writes it down.
+fn has_begun(record: &RunRecord, definition: &Definition) -> bool {
+    !has_gate(definition) || record.begun_at.is_some()
+}
+
+/// Folds what a run has behind it, and perhaps one more input.
+async fn replay(
+    record: RunRecord,
+    definition: Arc<Definition>,
+    past: Past,
+    next: Option<(Millis, Input)>,
+) -> Result<Chronicle, Problem> {
+    let fold = move || {
+        let mut chronicle = past.chronicle(&record, &definition)?;
+        if let Some((at, input)) = next {
+            chronicle.take(&definition, at, input);
+        }
+        Ok::<_, Damaged>(chronicle)
+    };
+    // Folding evaluates expressions, which may take a while: not on a thread that serves others.
+    tokio::task::spawn_blocking(fold).await.map_err(Problem::internal)?.map_err(Problem::internal)
+}
+
+fn add_tasks(shown: &mut Value, chronicle: &Chronicle) {
+    shown["tasks"] = json!(chronicle.tasks());
+    if chronicle.omitted() > 0 {
+        shown["tasksOmitted"] = json!(chronicle.omitted());
+    }
+}
+
+/// Lets a faulted run go on from what failed. The journal's next entry and the row are one commit; whichever engine
+/// drives takes the run up from there.
+pub async fn retry(
+    app: &App,
+    tenant: &Tenant,
+    id: &str,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let mut record = find(app, tenant, id).await?;
+    let Some(ended_at) = record.ended_at.filter(|_| record.status == "faulted") else {
+        let words = format!("Only a run that has faulted can be retried: it is {}", record.status);
+        return Err(Problem::bad_request(words));
+    };
+    let definition = app.engine.registry().definition(&record.definition_hash).await?;
+    let definition = definition.filter(|definition| has_begun(&record, definition));
+    let definition = definition.ok_or_else(|| Problem::bad_request("The run cannot be taken up any more"))?;
+    let past = Past::read(&app.store, &record.id).await?;
+    let seq = past.last_seq() + 1;
+    let before = replay(record.clone(), Arc::clone(&definition), past.clone(), None).await?;
+    if !before.run().clone().apply(&definition, now, Input::Retry).accepted {
+        return Err(Problem::bad_request("Nothing of the run is left that could be done again"));
+    }
+    let after = replay(record.clone(), definition, past, Some((now, Input::Retry))).await?;
+    (record.error, record.ended_at, record.status) = (None, None, after.run().status().as_str().to_owned());
+    record.retries += 1;
+    let mut shown = summary(&record);
+    shown["input"] = record.input.clone();
+    add_tasks(&mut shown, &after);
+    let entry = serde_json::to_string(&Input::Retry).map_err(Problem::internal)?;
+    let mut set = WriteSet::new();
+    set.append_journal(&record.id, seq, now, entry);
+    set.reopen_run(tenant, &record.id, ended_at);
+    guard.commit(&app.store, set, Reply::ok(&shown)).await
 }
 
 /// Cancels, suspends or resumes a run. Doing what is done already is no error.
@@ -218,6 +276,9 @@ fn summary(record: &RunRecord) -> Value {
         }
     };
     add("eventId", record.event_id.as_ref().map(|id| json!(id)));
+    add("parent", record.parent.as_ref().map(|parent| json!({"id": parent.run, "depth": parent.depth})));
+    add("begunAt", record.begun_at.map(|at| json!(at)));
+    add("retries", (record.retries > 0).then(|| json!(record.retries)));
     add("output", record.output.clone());
     add("error", record.error.clone());
     add("endedAt", record.ended_at.map(|at| json!(at)));

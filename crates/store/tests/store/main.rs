@@ -19,3 +19,4 @@ mod signals;
 mod sqlite_away;
 mod support;
 mod text;
+mod workflow_state;

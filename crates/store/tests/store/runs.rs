@@ -44,6 +44,9 @@ async fn a_run_comes_back_as_it_went_in() {
             error: None,
             started_at: NOW,
             ended_at: None,
+            begun_at: None,
+            parent: None,
+            retries: 0,
         };
         assert_eq!(found, expected);
         assert_eq!(bed.store.run(&stranger(), &given.id).await.unwrap(), None);

@@ -149,6 +149,7 @@ pub(crate) fn run(name: &str, started_at: Millis) -> NewRun {
         input: Arc::new(serde_json::json!({"orderId": 7})),
         by_events: false,
         started_at,
+        parent: None,
     }
 }
 
