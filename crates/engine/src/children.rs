@@ -3,6 +3,7 @@
 //! Invariant: a child's row is in the commit of the input that asked for it, its end in the commit of the answer.
 //! Not here: what a run does with the answer.
 
+use crate::actions::veil::mask;
 use crate::batch::Batch;
 use crate::clockwork::reschedule;
 use crate::driver::{Driver, Lost};
@@ -44,6 +45,8 @@ impl Driver {
     fn child_of(&self, handle: u64, op: u64, child: Child, batch: &Batch) -> Result<NewRun, Fault> {
         let refused = |words: String| Fault::new(FaultKind::Configuration, words);
         let Child { namespace, name, version, input, .. } = child;
+        // Another run is another place: stand-ins of secrets mean nothing there.
+        let input = mask(input);
         let Some(live) = self.runs.get(&handle) else { return Err(refused("the run is gone".to_owned())) };
         let depth = live.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
         if depth > DEPTH_MAX {

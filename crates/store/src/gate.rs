@@ -23,8 +23,9 @@ pub struct Begun {
     pub keys: String,
 }
 
+/// The run may end in the same set, at the same time; its end is written before this.
 static LET_IN: Sql = Sql::same(
-    "UPDATE runs SET begun_at = $1, gate = $2 WHERE id = $3 AND ended_at IS NULL AND begun_at IS NULL",
+    "UPDATE runs SET begun_at = $1, gate = $2 WHERE id = $3 AND begun_at IS NULL AND (ended_at IS NULL OR ended_at = $1)",
 );
 static TURN_AWAY: Sql = Sql::same(
     "UPDATE runs SET status = 'cancelled', error = $1, ended_at = $2 WHERE id = $3 AND ended_at IS NULL",
