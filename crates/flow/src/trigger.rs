@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::event::{Bound, EventFilter, FilterSpec, Match, Mode, Strategy, Until};
 use crate::jq::Val;
 
+/// Events of one set.
+pub(crate) const SET_MAX: usize = 100;
 /// Attempts to complete one set, where events fit several filters.
 const STEPS_MAX: u32 = 10_000;
 
@@ -170,6 +172,7 @@ impl Trigger {
 
     fn collect(&self, kept: &[Kept], gathered: &mut Gathered) {
         let mut groups: Vec<Group<'_>> = Vec::new();
+        let mut known: BTreeMap<&Key, usize> = BTreeMap::new();
         for event in kept {
             if let Some((filter, key)) = event.ends.first() {
                 if self.end(&mut groups, event, *filter, key, gathered) {
@@ -178,7 +181,7 @@ impl Trigger {
                 continue;
             }
             let Some((_, key)) = event.wanted.first() else { continue };
-            let index = groups.iter().position(|group| group.key == *key).unwrap_or_else(|| {
+            let index = *known.entry(key).or_insert_with(|| {
                 groups.push(Group { key: key.clone(), events: Vec::new(), met: BTreeMap::new() });
                 groups.len() - 1
             });

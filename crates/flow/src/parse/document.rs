@@ -9,6 +9,7 @@ use super::{Head, Reader, Start};
 use crate::event::Mode;
 use crate::model::Model;
 use crate::schedule::Calendar;
+use crate::trigger::SET_MAX;
 use crate::{Schedule, Trigger};
 
 impl<'n> Reader<'n> {
@@ -182,6 +183,9 @@ impl<'n> Reader<'n> {
             let strategy = self.strategy(&at, &[])?;
             if strategy.mode == Mode::All && strategy.filters.is_empty() {
                 self.findings.invalid(&at, "needs at least one event: nothing would ever start");
+            }
+            if strategy.mode == Mode::All && strategy.filters.len() > SET_MAX {
+                self.findings.invalid(&at, format!("a run may wait for at most {SET_MAX} events to start"));
             }
             Some(Trigger::new(strategy))
         });

@@ -241,6 +241,8 @@ fn schedules_are_checked_before_anything_starts() {
     schedule("{ every: PT0S }", "/schedule/every", "longer than nothing");
     schedule("{ after: '${ .x }' }", "/schedule/after", "nothing can be computed before a run");
     schedule("{ on: { all: [] } }", "/schedule/on", "at least one event");
+    let many = "{ with: { type: a } }, ".repeat(101);
+    schedule(&format!("{{ on: {{ all: [ {many} ] }} }}"), "/schedule/on", "at most 100 events");
     schedule("{ on: { any: [], until: $context.x } }", "/schedule/on/until", "before a run has started");
 }
 
