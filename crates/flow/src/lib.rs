@@ -28,7 +28,8 @@
 //!
 //! What a driver owes a run: journal the accepted inputs before performing their commands; answer each `Call` and
 //! `Emit` once (more often is ignored), fire timers at their time or later, and hand over signals that match a
-//! `Listen`. After a restart, [`Run::outstanding`] says what is still to be done.
+//! `Listen`. After a restart, [`Run::outstanding`] says what is still to be done. A run that faulted takes
+//! [`Input::Retry`] and goes on from what failed; [`Chronicle`] folds a journal into a run and its tasks.
 //!
 //! Invariant: nothing here reads a clock, draws a random number or does I/O. Not here: drivers, storage, HTTP.
 

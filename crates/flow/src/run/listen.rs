@@ -68,7 +68,7 @@ impl Machine<'_> {
             learned: Vec::new(),
             met: vec![false; kind.strategy.filters.len()],
             until_met: vec![false; until_len],
-            taken: Vec::new(),
+            taken: Val::arr(Vec::new()),
             queue: VecDeque::new(),
             item: None,
             index: 0,
@@ -140,6 +140,7 @@ impl Machine<'_> {
             _ => Vec::new(),
         };
         let Some(listening) = self.listening_mut(id) else { return false };
+        let mut kept = Ok(());
         match what {
             Taken::No => return false,
             Taken::Until => {
@@ -161,11 +162,11 @@ impl Machine<'_> {
                     listening.queue.push_back(item.clone());
                 }
                 if kind.each.is_none() || matches!(kind.strategy.until, Some(Until::Condition(_))) {
-                    listening.taken.push(item);
+                    kept = listening.keep(item);
                 }
             }
         }
-        match self.is_enough(id, kind, &what) {
+        match kept.and_then(|()| self.is_enough(id, kind, &what)) {
             Ok(enough) => self.advance(id, kind, enough),
             Err(fault) => self.fail(id, fault),
         }
@@ -177,7 +178,7 @@ impl Machine<'_> {
         let (Some((_, listening)), Some(frame)) = (self.listening(id), self.frame(id)) else {
             return Ok(true);
         };
-        if listening.queue.len() >= QUEUE_MAX || listening.taken.len() >= QUEUE_MAX {
+        if listening.queue.len() >= QUEUE_MAX || listening.taken_len() >= QUEUE_MAX {
             return Err(Fault::new(
                 crate::FaultKind::Runtime,
                 format!("more than {QUEUE_MAX} events were collected"),
@@ -191,8 +192,7 @@ impl Machine<'_> {
                 matches!(last, Taken::Until) && (!all || listening.until_met.iter().all(|met| *met))
             }
             (Mode::Any, Some(Until::Condition(condition))) => {
-                let so_far = assemble(|| Val::arr(listening.taken.clone()))?;
-                condition.eval(so_far, &self.env(frame)).map_err(expression)?.truthy()
+                condition.eval(listening.taken.clone(), &self.env(frame)).map_err(expression)?.truthy()
             }
         })
     }
@@ -219,12 +219,13 @@ impl Machine<'_> {
             };
         }
         if listening.op.is_none() {
-            let outputs = std::mem::take(if kind.each.is_some() {
-                &mut listening.outputs
+            let output = if kind.each.is_some() {
+                let outputs = std::mem::take(&mut listening.outputs);
+                assemble(|| Val::arr(outputs))
             } else {
-                &mut listening.taken
-            });
-            match assemble(|| Val::arr(outputs)) {
+                Ok(std::mem::take(&mut listening.taken))
+            };
+            match output {
                 Ok(output) => self.done(id, output),
                 Err(fault) => self.fail(id, fault),
             }
@@ -245,6 +246,20 @@ impl Machine<'_> {
             }
             Err(fault) => self.fail(id, fault),
         }
+    }
+}
+
+impl Listening {
+    /// Adds an event to those that are kept, in place: an array of its own would cost what all of them cost.
+    fn keep(&mut self, item: Val) -> Result<(), Fault> {
+        if let Val::Arr(events) = std::mem::take(&mut self.taken) {
+            self.taken = assemble(|| Val::append(events, &[item]))?;
+        }
+        Ok(())
+    }
+
+    fn taken_len(&self) -> usize {
+        if let Val::Arr(events) = &self.taken { events.items().len() } else { 0 }
     }
 }
 

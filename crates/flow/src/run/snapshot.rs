@@ -169,7 +169,7 @@ impl<A> Listening<A> {
             learned,
             met: self.met.clone(),
             until_met: self.until_met.clone(),
-            taken: self.taken.iter().map(&mut *f).collect(),
+            taken: f(&self.taken),
             queue: self.queue.iter().map(&mut *f).collect(),
             item: self.item.as_ref().map(&mut *f),
             index: self.index,

@@ -205,7 +205,7 @@ pub(super) struct Listening<V = Val> {
     /// The same for `until`.
     pub(super) until_met: Vec<bool>,
     /// Events as read, while a condition needs them or nothing handles them.
-    pub(super) taken: Vec<V>,
+    pub(super) taken: V,
     /// Events that wait to be handled.
     pub(super) queue: VecDeque<V>,
     /// The event being handled.

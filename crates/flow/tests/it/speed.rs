@@ -173,6 +173,26 @@ fn ten_thousand_rounds_keep_no_more_than_one() {
 }
 
 #[test]
+fn thousands_of_events_are_one_list_in_a_snapshot() {
+    let tasks = "do: [ hear: { listen: { to: { any: [], until: 'length == 3000' } } } ]";
+    let def = definition(&format!("{HEAD}{tasks}"));
+    let mut run = Run::new();
+    run.apply(&def, 0, started(1));
+    for id in 0..2_999 {
+        let event =
+            json!({"specversion": "1.0", "id": format!("n{id}"), "source": "s", "type": "t", "data": id});
+        assert!(run.apply(&def, 0, Input::Signal { event }).accepted);
+    }
+
+    // the numbers, and the last thousand events that were consumed
+    let saved = serde_json::to_string(&run).expect("json");
+    assert!(saved.len() < 3_000 * 5 + 1_000 * 12 + 2_000, "{}", saved.len());
+    let event = json!({"specversion": "1.0", "id": "last", "source": "s", "type": "t", "data": 0});
+    run.apply(&def, 0, Input::Signal { event });
+    assert!(run.is_finished());
+}
+
+#[test]
 fn ten_thousand_rounds_without_waiting_are_one_step() {
     let tasks = "do: [ loop: { for: { in: '[range(.count)]' }, do: [ one: { set: { sum: '${ .sum + $item }' } }, two: { set: '${ . }' } ] } ]";
     let def = definition(&format!("{HEAD}{tasks}"));
