@@ -18,6 +18,11 @@ fn task(depth: u32) -> BoxedStrategy<Value> {
             json!({"call": "http", "with": {"method": "post", "endpoint": "https://x.example/", "body": "${ . }"},
             "export": {"as": "{last: .}"}, "timeout": {"after": "PT5S"}})
         ),
+        Just(
+            json!({"call": "openapi", "with": {"document": {"endpoint": "https://x.example"}, "operationId": "o"}})
+        ),
+        Just(json!({"run": {"shell": {"command": "x ${ .a }"}, "return": "all"}})),
+        Just(json!({"run": {"workflow": {"namespace": "a", "name": "b", "version": "latest"}}})),
         Just(json!({"wait": "PT1S"})),
         Just(json!({"wait": {"milliseconds": 0}})),
         Just(
@@ -58,9 +63,23 @@ fn block(depth: u32) -> BoxedStrategy<Value> {
     vec(task(depth), 1..4).prop_map(named).boxed()
 }
 
+/// Mostly none, else one or two around some kinds of task.
+fn extensions() -> impl Strategy<Value = Value> {
+    let tasks =
+        || prop_oneof![2 => block(0), 1 => Just(json!([{"out": {"set": {"skipped": 1}, "then": "exit"}}]))];
+    let kinds = prop::sample::select(vec!["all", "set", "call", "composite", "for", "try", "listen"]);
+    let extension = (kinds, tasks(), tasks())
+        .prop_map(|(kind, before, after)| json!({"extend": kind, "when": "$task.name != \"t1\"", "before": before, "after": after}));
+    let listed = |list: Vec<Value>| {
+        list.into_iter().enumerate().map(|(n, one)| json!({format!("e{n}"): one})).collect()
+    };
+    prop_oneof![3 => Just(json!([])), 1 => vec(extension, 1..3).prop_map(listed)]
+}
+
 fn definition() -> impl Strategy<Value = Arc<Definition>> {
-    block(2).prop_map(|block| {
-        let definition = json!({"document": {"dsl": "1.0.3", "namespace": "t", "name": "n", "version": "0.1.0"}, "do": block});
+    (block(2), extensions()).prop_map(|(block, extensions)| {
+        let definition = json!({"document": {"dsl": "1.0.3", "namespace": "t", "name": "n", "version": "0.1.0"},
+            "use": {"extensions": extensions}, "do": block});
         Arc::new(Definition::parse(&definition.to_string()).expect("well formed").definition)
     })
 }
@@ -138,6 +157,7 @@ fn answer(command: &Command, round: i64) -> Input {
     match command {
         Command::Call { op, .. } => Input::Done { op: *op, value: json!({"status": 200, "body": {"a": 1}}) },
         Command::Emit { op, event } => Input::Done { op: *op, value: event.clone() },
+        Command::Child { op, .. } => Input::Done { op: *op, value: json!({"a": 1}) },
         Command::Timer { op, .. } => Input::Fired { op: *op },
         Command::Listen { .. } => {
             let kind = if round % 2 == 0 { "go" } else { "stop" };
