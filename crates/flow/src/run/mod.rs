@@ -55,6 +55,11 @@ impl Run {
         self.status.is_final()
     }
 
+    /// `$secrets`: the stand-ins the driver gave, by which it knows them again when they come back in a call.
+    pub fn secrets(&self) -> Option<serde_json::Value> {
+        self.body.as_ref()?.secrets.as_ref().map(crate::jq::Val::to_json)
+    }
+
     /// Whether [`Input::Retry`] would be accepted: an error ended it, and it did begin.
     pub fn can_be_retried(&self) -> bool {
         self.status == Status::Faulted && self.body.is_some()
