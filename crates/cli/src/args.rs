@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys; works while the server runs
     #[command(subcommand)]
     Keys(Keys),
+    /// Put, list and delete secrets of workflows; works while the server runs
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Create the database or bring its schema up to date
     Migrate(Data),
     /// Look over the database, the data directory and the configuration
@@ -134,6 +137,51 @@ impl From<KeyEnvironment> for Environment {
             KeyEnvironment::Test => Self::Test,
         }
     }
+}
+
+/// `secrets …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// Put a secret, or replace its value; the text of a JSON object of texts gives it fields
+    Set {
+        /// What definitions call it.
+        name: String,
+        /// Read the value from standard input; one line break at its end is left out
+        #[arg(long, conflicts_with = "value")]
+        value_stdin: bool,
+        /// The value itself; others on this machine may see it in the list of processes
+        #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+        value: Option<String>,
+        #[command(flatten)]
+        of: SecretData,
+    },
+    /// List secrets, without their values
+    List {
+        #[command(flatten)]
+        of: SecretData,
+    },
+    /// Delete a secret
+    Delete {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        of: SecretData,
+    },
+    /// Seal all secrets of all projects under a new key
+    RotateKey(Data),
+}
+
+/// Whose secrets.
+#[derive(Debug, Args)]
+pub(crate) struct SecretData {
+    /// Which of the project's data sets [default: live]
+    #[arg(long)]
+    pub(crate) environment: Option<KeyEnvironment>,
+    /// Whose; a new name makes a new project
+    #[arg(long, default_value = DEFAULT_PROJECT)]
+    pub(crate) project: String,
+    #[command(flatten)]
+    pub(crate) data: Data,
 }
 
 /// Flags of `backup`.
@@ -259,6 +307,10 @@ impl Command {
             | Self::Migrate(at)
             | Self::Doctor(at) => {
                 vec![data(at)]
+            }
+            Self::Secrets(Secrets::RotateKey(at)) => vec![data(at)],
+            Self::Secrets(Secrets::Set { of, .. } | Secrets::List { of } | Secrets::Delete { of, .. }) => {
+                vec![data(&of.data)]
             }
             Self::Backup(backup) => vec![data(&backup.data)],
             Self::Signals(_) | Self::Workflows(_) | Self::Runs(_) | Self::Completions { .. } => Vec::new(),

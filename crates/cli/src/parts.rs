@@ -7,7 +7,7 @@ use crate::config::{BenchCalls, Config};
 use crate::failure::explain;
 use crate::node::{Node, explain_store};
 use openevent_egress::{Client, Limits, Loopback, Policy};
-use openevent_engine::{Calls, Engine, Parts, Registry};
+use openevent_engine::{Calls, Engine, Parts, Registry, SecretSettings};
 use openevent_server::App;
 use openevent_server::app::folder;
 use std::sync::Arc;
@@ -26,7 +26,16 @@ pub(crate) async fn start_engine(node: &Node) -> anyhow::Result<Engine> {
         clock: Arc::clone(&node.clock),
         chance: Arc::clone(&node.chance),
         owner: node.owner.clone(),
-        settings: openevent_engine::Settings { lookback_ms, ..Default::default() },
+        settings: openevent_engine::Settings {
+            lookback_ms,
+            processes: node.config.processes.clone(),
+            secrets: SecretSettings {
+                key_file: Some(node.config.key_file.clone()),
+                environment: node.config.secrets.clone(),
+            },
+            functions: Some(node.config.workflows.join(folder::FUNCTIONS)),
+            ..Default::default()
+        },
     };
     Engine::start(parts).map_err(explain)
 }
@@ -36,7 +45,7 @@ pub(crate) async fn start_face(node: &Node, engine: Engine) -> anyhow::Result<Ar
     let project = node.default_project().await?.id;
     let (store, clock) = (Arc::clone(&node.store), Arc::clone(&node.clock));
     let workflows = &node.config.workflows;
-    let loaded = folder::load(workflows, &store, engine.registry(), &project, clock.now()).await;
+    let loaded = folder::load(workflows, &store, &engine, &project, clock.now()).await;
     let report = loaded.map_err(|cause| explain_store(cause, "cannot load the workflows", &node.config))?;
     let mut said = String::new();
     report.tell(&mut said);

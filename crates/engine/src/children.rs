@@ -134,7 +134,7 @@ impl Driver {
 
 fn answer(op: u64, outcome: &Outcome) -> Input {
     match outcome {
-        Outcome::Completed(output) => Input::Done { op, value: output.clone() },
+        Outcome::Completed(output) => Input::Done { op, value: mask(output.clone()) },
         Outcome::Faulted(fault) => Input::Failed { op, error: seen_from_above(fault.clone()) },
         Outcome::Cancelled => Input::Failed { op, error: cancelled() },
     }
@@ -143,7 +143,7 @@ fn answer(op: u64, outcome: &Outcome) -> Input {
 fn answer_of(op: u64, record: RunRecord) -> Input {
     let fault = record.error.and_then(|error| serde_json::from_value::<Fault>(error).ok());
     match (record.status.as_str(), fault) {
-        ("completed", _) => Input::Done { op, value: record.output.unwrap_or_default() },
+        ("completed", _) => Input::Done { op, value: mask(record.output.unwrap_or_default()) },
         (_, Some(fault)) => Input::Failed { op, error: seen_from_above(fault) },
         _ => Input::Failed { op, error: cancelled() },
     }

@@ -5,14 +5,16 @@
 
 use crate::actions::{Calls, LocalApi, Outside, Processes};
 use crate::driver::Driver;
+use crate::link::Linked;
 use crate::registry::Registry;
 use crate::spine::Spine;
 use crate::vault::{SecretSettings, Vault};
 use openevent_domain::ambient::{Chance, Clock};
 use openevent_domain::id::RunId;
 use openevent_domain::tenant::Tenant;
-use openevent_flow::Input;
+use openevent_flow::{Documents, Input, Issue};
 use openevent_store::{Error, Owner, Store};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub process_deadline: Duration,
     /// Where secrets come from.
     pub secrets: SecretSettings,
+    /// The folder of the functions that every workflow can use: `<name>/<version>/function.yaml`.
+    pub functions: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -67,6 +71,7 @@ impl Default for Settings {
             processes: Processes::default(),
             process_deadline: Duration::from_mins(10),
             secrets: SecretSettings::default(),
+            functions: None,
         }
     }
 }
@@ -155,9 +160,19 @@ impl Engine {
         &self.outside.vault
     }
 
-    /// Which processes the operator lets workflows run.
-    pub fn processes(&self) -> &Processes {
-        &self.outside.settings.processes
+    /// Reads a definition and fetches what it needs from elsewhere. The error lists what makes it unusable.
+    pub async fn link(&self, tenant: &Tenant, source: &str) -> Result<Linked, Vec<Issue>> {
+        self.link_with(tenant, source, Documents::new()).await
+    }
+
+    /// The same, where some of what it needs is known already.
+    pub async fn link_with(
+        &self,
+        tenant: &Tenant,
+        source: &str,
+        known: Documents,
+    ) -> Result<Linked, Vec<Issue>> {
+        self.outside.link(tenant, source, known).await
     }
 
     /// From now on calls of `openevent:api` are answered by this. Those made before have been waiting for it.

@@ -45,10 +45,10 @@ impl Driver {
         }
         let (outside, permits) = (Arc::clone(&self.outside), Arc::clone(&self.permits));
         let (tenant, run) = (live.tenant.clone(), live.id.clone());
-        let order = Order { tenant, run, op, call, secrets: None };
+        let (order, secrets) = (Order { tenant, run, op }, live.run.secrets());
         let work = async move {
             let Ok(_permit) = permits.acquire().await else { return };
-            let input = outside.perform(order).await;
+            let input = outside.perform(order, call, secrets).await;
             let _ = outbox.send_async(Message::Answer { handle, input }).await;
         };
         live.calls.retain(|(_, running)| !running.is_finished());

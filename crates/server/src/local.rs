@@ -9,6 +9,7 @@ use crate::face::gate::Insider;
 use crate::{api, face};
 use axum::Router;
 use axum::body::Body;
+use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, Limited};
 use openevent_domain::id::ProjectId;
 use openevent_domain::scope::Scopes;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
+/// The kind of an answer without an end.
+const STREAM: &[u8] = b"text/event-stream";
 /// Requests of workflows that are answered at one time.
 const REQUESTS_MAX: usize = 256;
 
@@ -43,6 +46,9 @@ impl Local {
         let request = translated(request)?;
         let Ok(response) = self.router.clone().oneshot(request).await;
         let (head, body) = response.into_parts();
+        if head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(STREAM)) {
+            return None;
+        }
         let body = Limited::new(body, body_bytes_max).collect().await.ok()?.to_bytes();
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));

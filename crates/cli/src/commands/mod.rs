@@ -11,6 +11,7 @@ mod keys;
 mod migrate;
 mod run_tree;
 mod runs;
+mod secrets;
 mod signals;
 mod validate;
 mod workflows;
@@ -31,6 +32,7 @@ pub(crate) async fn run(
         output.warn(&format!("{name} is set, but there is no such setting"));
     }
     match command {
+        Command::Secrets(secrets) => secrets::run(secrets, config, output).await?,
         Command::Keys(keys) => keys::run(keys, config, output).await?,
         Command::Migrate(_) => migrate::run(config, output).await?,
         Command::Doctor(_) => return doctor::run(config, output).await,

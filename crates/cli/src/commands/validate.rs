@@ -4,6 +4,7 @@
 //! Not here: the rules (`crates/flow`).
 
 use crate::output::{Output, Style, clean};
+use openevent_engine::Processes;
 use openevent_flow::{Definition, Issue, Parsed};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,9 @@ pub(crate) struct Named {
 }
 
 /// Reads and checks one file.
-pub(crate) fn check(file: &Path) -> Checked {
+///
+/// `processes` is what the configuration at hand switches on; documents from elsewhere are not fetched.
+pub(crate) fn check(file: &Path, processes: &Processes) -> Checked {
     let empty = Checked {
         file: file.to_owned(),
         valid: false,
@@ -57,7 +60,8 @@ pub(crate) fn check(file: &Path) -> Checked {
         Err(cause) => return Checked { unreadable: Some(cause.to_string()), ..empty },
     };
     match Definition::parse(&source) {
-        Ok(Parsed { definition, warnings, .. }) => {
+        Ok(Parsed { definition, mut warnings, .. }) => {
+            warnings.extend(definition.processes().iter().filter(|issue| !processes.offers(issue)).cloned());
             let text = str::to_owned;
             let workflow = Named {
                 namespace: text(definition.namespace()),

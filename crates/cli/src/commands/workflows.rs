@@ -10,6 +10,7 @@ use crate::failure::failed;
 use crate::output::{Output, Style, clean, columns};
 use crate::remote::{Body, Remote};
 use http::Method;
+use openevent_engine::Processes;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,11 +23,11 @@ pub(crate) async fn run(
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     match workflows {
-        Workflows::Validate { files } => validate(&files, output),
+        Workflows::Validate { files } => validate(&files, &config.processes, output),
         Workflows::Apply { files, allow_unsupported, remote } => {
             let remote = Remote::new(&remote, config, environment)?;
             let query: &[_] = if allow_unsupported { &[("allowUnsupported", "true")] } else { &[] };
-            apply(&files, &remote, query, output).await?;
+            apply(&files, &config.processes, &remote, query, output).await?;
             Ok(ExitCode::SUCCESS)
         }
         Workflows::List { remote } => {
@@ -36,8 +37,8 @@ pub(crate) async fn run(
     }
 }
 
-fn validate(files: &[PathBuf], output: Output) -> anyhow::Result<ExitCode> {
-    let checked: Vec<Checked> = files.iter().map(|file| check(file)).collect();
+fn validate(files: &[PathBuf], processes: &Processes, output: Output) -> anyhow::Result<ExitCode> {
+    let checked: Vec<Checked> = files.iter().map(|file| check(file, processes)).collect();
     let valid = checked.iter().all(|file| file.valid);
     output.answer(&json!({"valid": valid, "files": checked}), || text(&checked, output))?;
     Ok(ExitCode::from(u8::from(!valid)))
@@ -49,11 +50,12 @@ fn text(checked: &[Checked], output: Output) -> String {
 
 async fn apply(
     files: &[PathBuf],
+    processes: &Processes,
     remote: &Remote,
     query: &[(&str, &str)],
     output: Output,
 ) -> anyhow::Result<()> {
-    let checked: Vec<Checked> = files.iter().map(|file| check(file)).collect();
+    let checked: Vec<Checked> = files.iter().map(|file| check(file, processes)).collect();
     if checked.iter().any(|file| !file.valid) {
         let bad: Vec<Checked> = checked.into_iter().filter(|file| !file.valid).collect();
         output.answer(&json!({"valid": false, "files": bad}), || text(&bad, output))?;

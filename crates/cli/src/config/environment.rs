@@ -5,6 +5,7 @@
 //! Not here: what the values mean (`settings.rs`).
 
 use super::layers::KEYS;
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 
 /// What every variable of ours begins with.
@@ -16,6 +17,9 @@ const FOREIGN: [(&str, &str); 2] = [("RUST_LOG", "log"), ("DATABASE_URL", "datab
 
 /// The documented name of the token, which wins over `OPENEVENT_API_TOKEN`.
 const TOKEN: (&str, &str) = ("COMPOZY_API_TOKEN", "api_token");
+
+/// What variables that hold a secret begin with; the rest of the name is the secret's, in capitals.
+const SECRET: &str = "OPENEVENT_SECRET_";
 
 /// Variables of ours that are no settings of the server but of a command.
 const COMMAND_ONLY: [&str; 3] = ["OPENEVENT_CONFIG", "OPENEVENT_URL", "OPENEVENT_API_KEY"];
@@ -64,10 +68,19 @@ impl Environment {
         all.filter_map(|(name, key)| Some(Variable { name, key, value: self.get(name)? })).collect()
     }
 
+    /// Secrets, by the rest of their variable's name.
+    pub(crate) fn secrets(&self) -> BTreeMap<String, SecretString> {
+        let named = self.0.iter().filter_map(|(name, text)| Some((name.strip_prefix(SECRET)?, text)));
+        let named = named.filter(|(name, _)| !name.is_empty());
+        named.map(|(name, text)| (name.to_owned(), text.as_str().into())).collect()
+    }
+
     /// Variables that look like ours and set nothing: mistyped, most likely.
     pub(crate) fn unknown(&self) -> Vec<&str> {
         let ours = self.0.keys().map(String::as_str).filter(|name| name.starts_with(PREFIX));
-        ours.filter(|name| key_of(name).is_none() && !COMMAND_ONLY.contains(name)).collect()
+        let is_known =
+            |name: &str| key_of(name).is_some() || COMMAND_ONLY.contains(&name) || name.starts_with(SECRET);
+        ours.filter(|name| !is_known(name)).collect()
     }
 }
 
@@ -104,5 +117,13 @@ mod tests {
         let environment =
             Environment::from_pairs([("OPENEVENT_LISTN", "x"), ("OPENEVENT_URL", "x"), ("OTHER", "x")]);
         assert_eq!(environment.unknown(), ["OPENEVENT_LISTN"]);
+    }
+
+    #[test]
+    fn a_secret_is_no_mistyped_setting() {
+        let environment =
+            Environment::from_pairs([("OPENEVENT_SECRET_MY_KEY", "x"), ("OPENEVENT_SECRET_", "y")]);
+        assert!(environment.unknown().is_empty());
+        assert_eq!(environment.secrets().into_keys().collect::<Vec<_>>(), ["MY_KEY"]);
     }
 }

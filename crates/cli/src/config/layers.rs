@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE: &str = "openevent.toml";
 
 /// Every key there is, as written in the file; in upper case behind `OPENEVENT_` as a variable.
-pub(crate) const KEYS: [&str; 21] = [
+pub(crate) const KEYS: [&str; 24] = [
     "listen",
     "data_dir",
+    "key_file",
     "workflows",
     "database_url",
     "api_token",
@@ -30,6 +31,8 @@ pub(crate) const KEYS: [&str; 21] = [
     "egress_allow",
     "listen_lookback",
     "retention",
+    "run_shell",
+    "run_script",
     "temporal_address",
     "temporal_namespace",
     "log",
@@ -158,11 +161,22 @@ fn from_file(path: &Path) -> anyhow::Result<Figment> {
             "text needs quotes: listen = \"127.0.0.1:8080\"",
         )
     })?;
-    let dict = parsed.into_values().next().unwrap_or_default();
+    let dict = flat(parsed.into_values().next().unwrap_or_default());
     if let Some(unknown) = dict.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(usage(format!("unknown key `{unknown}` in {shown}"), suggestion(unknown)));
     }
     Ok(Figment::from(File { path: path.to_owned(), dict }))
+}
+
+/// A table's members as keys that begin with its name: `shell` of `[run]` is `run_shell`.
+fn flat(dict: Dict) -> Dict {
+    let members = dict.into_iter().flat_map(|(name, value)| match value {
+        Value::Dict(_, members) => {
+            members.into_iter().map(|(member, value)| (format!("{name}_{member}"), value)).collect()
+        }
+        value => vec![(name, value)],
+    });
+    members.collect()
 }
 
 /// The key that was probably meant, or all of them.

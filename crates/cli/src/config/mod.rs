@@ -17,14 +17,19 @@ use crate::parts::face_settings;
 use http::HeaderName;
 use layers::Layers;
 use openevent_egress::{IpNet, parse_allow_list};
+use openevent_engine::Processes;
 use openevent_store::Location;
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The database's file in the data directory.
 pub(crate) const DATABASE_FILE: &str = "openevent.db";
+
+/// The file of keys in the data directory.
+const KEY_FILE: &str = "openevent.key";
 
 /// The token that is accepted on loopback while none is configured.
 pub(crate) const DEV_TOKEN: &str = "dev-token";
@@ -85,8 +90,14 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Where the database file is.
     pub(crate) data_dir: PathBuf,
+    /// The file of keys that secrets are sealed under.
+    pub(crate) key_file: PathBuf,
     /// The folder of workflow definitions.
     pub(crate) workflows: PathBuf,
+    /// Which processes workflows may run.
+    pub(crate) processes: Processes,
+    /// Secrets of the environment, by their variable's name without its prefix.
+    pub(crate) secrets: BTreeMap<String, SecretString>,
     /// PostgreSQL instead of the file.
     pub(crate) database_url: Option<SecretString>,
     /// The operator's static token.
@@ -130,10 +141,19 @@ impl Config {
         let path = |text: &str| Ok::<_, Infallible>(PathBuf::from(text));
         let secret = |text: &str| Ok::<_, Infallible>(SecretString::from(text));
         let url = |text: &str| settings::database_url(text).map(SecretString::from);
+        let data_dir = layers.get("data_dir", path)?.unwrap_or_else(|| "data".into());
+        let key_file = layers.get("key_file", path)?.unwrap_or_else(|| data_dir.join(KEY_FILE));
         Ok(Self {
             listen: layers.get("listen", settings::address)?.unwrap_or((Ipv4Addr::LOCALHOST, 8080).into()),
-            data_dir: layers.get("data_dir", path)?.unwrap_or_else(|| "data".into()),
+            data_dir,
+            key_file,
             workflows: layers.get("workflows", path)?.unwrap_or_else(|| "workflows".into()),
+            processes: Processes {
+                shell: layers.get("run_shell", settings::switch)?.unwrap_or_default(),
+                script: layers.get("run_script", settings::switch)?.unwrap_or_default(),
+                path: environment.get("PATH").map(str::to_owned),
+            },
+            secrets: environment.secrets(),
             database_url: layers.get("database_url", url)?,
             api_token: layers.get("api_token", secret)?.filter(|token| !token.expose_secret().is_empty()),
             static_token_rate_per_minute: layers.get("static_token_rate_per_minute", settings::count)?,

@@ -14,7 +14,10 @@ impl Config {
         let always = [
             ("listen", self.listen.to_string()),
             ("data_dir", self.data_dir.display().to_string()),
+            ("key_file", self.key_file.display().to_string()),
             ("workflows", self.workflows.display().to_string()),
+            ("run_shell", self.processes.shell.to_string()),
+            ("run_script", self.processes.script.to_string()),
             ("webhook_retry_schedule", list(self.webhooks.retry_ms.iter().map(|ms| format!("{ms}ms")))),
             ("webhook_timeout", format!("{}ms", self.webhooks.timeout_ms)),
             ("egress_allow", list(self.egress_allow.iter().map(ToString::to_string))),

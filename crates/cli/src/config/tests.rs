@@ -126,3 +126,26 @@ fn a_file_that_was_asked_for_has_to_be_there() {
     let report = Report::of(&Config::load(Some(missing), &Environment::default(), Vec::new()).unwrap_err());
     assert!(report.what.starts_with("cannot read /nonexistent/openevent.toml"), "{}", report.what);
 }
+
+#[test]
+fn a_table_is_another_way_to_write_keys_with_its_name() {
+    let config = load("[run]\nshell = true", &[("OPENEVENT_RUN_SCRIPT", "1")], Vec::new()).unwrap();
+    assert!(config.processes.shell && config.processes.script);
+    let report = load("[run]\nshel = true", &[], Vec::new()).unwrap_err();
+    assert_eq!(report.hint.as_deref(), Some("did you mean `run_shell`?"));
+    assert_eq!(load("", &[], Vec::new()).unwrap().processes, Processes::default());
+}
+
+#[test]
+fn the_key_file_is_in_the_data_directory_unless_it_is_named() {
+    let at = |variables: &[(&str, &str)]| load("data_dir = \"d\"", variables, Vec::new()).unwrap().key_file;
+    assert_eq!(at(&[]), PathBuf::from("d/openevent.key"));
+    assert_eq!(at(&[("OPENEVENT_KEY_FILE", "/run/keys")]), PathBuf::from("/run/keys"));
+}
+
+#[test]
+fn secrets_of_the_environment_are_neither_shown_nor_complained_of() {
+    let config = load("", &[("OPENEVENT_SECRET_KEY", "hush")], Vec::new()).unwrap();
+    assert!(config.warnings().is_empty() && config.secrets.contains_key("KEY"));
+    assert!(!format!("{config:?}").contains("hush") && !format!("{:?}", config.shown()).contains("hush"));
+}

@@ -8,5 +8,6 @@ mod commands;
 mod data;
 mod keys;
 mod offline;
+mod secrets;
 mod serve;
 mod support;

@@ -48,7 +48,7 @@ pub trait LocalApi: Send + Sync + Debug {
     /// The OpenAPI document of everything that can be asked.
     fn document(&self) -> Arc<Value>;
 
-    /// Answers one request; `None` when the answer is larger than `body_bytes_max`.
+    /// Answers one request; `None` when the answer is larger than `body_bytes_max`, or has no end.
     fn call(
         &self,
         request: LocalRequest,

@@ -44,14 +44,11 @@ pub enum Calls {
     Instant,
 }
 
-/// A call of a run.
+/// Whose call it is.
 pub(crate) struct Order {
     pub(crate) tenant: Tenant,
     pub(crate) run: RunId,
     pub(crate) op: u64,
-    pub(crate) call: Call,
-    /// The run's `$secrets`, if it has any.
-    pub(crate) secrets: Option<Value>,
 }
 
 impl Order {
@@ -95,34 +92,32 @@ impl Outside {
         }
     }
 
-    /// Performs a call; the answer is the run's next input.
-    pub(crate) async fn perform(&self, mut order: Order) -> Input {
+    /// Performs a call; the answer is the run's next input. `secrets` is the run's `$secrets`, if it has any.
+    pub(crate) async fn perform(&self, order: Order, call: Call, secrets: Option<Value>) -> Input {
         let op = order.op;
-        if let Call::Secrets { names } = &order.call {
+        if let Call::Secrets { names } = &call {
             let given = veil::stand_ins(&self.vault, &order.tenant, names, self.chance.as_ref()).await;
             return given.map_or_else(
                 |cause| Input::Failed { op, error: closed(&cause) },
                 |value| Input::Done { op, value },
             );
         }
-        let given = order.secrets.take().unwrap_or_default();
-        let mut veil = match Veil::of(&self.vault, &order.tenant, &given).await {
+        let mut veil = match Veil::of(&self.vault, &order.tenant, &secrets.unwrap_or_default()).await {
             Ok(veil) => veil,
             Err(cause) => return Input::Failed { op, error: closed(&cause) },
         };
-        let performed = self.perform_open(order, &mut veil).await;
+        let performed = self.perform_open(&order, call, &mut veil).await;
         let input =
             performed.map_or_else(|error| Input::Failed { op, error }, |value| Input::Done { op, value });
         veil.conceal().input(input)
     }
 
-    async fn perform_open(&self, order: Order, veil: &mut Veil) -> Result<Value, Fault> {
-        let Order { call, .. } = &order;
-        match (&self.calls, call.clone()) {
+    async fn perform_open(&self, order: &Order, call: Call, veil: &mut Veil) -> Result<Value, Fault> {
+        match (&self.calls, call) {
             (Calls::Instant, _) => Ok(instant_value()),
-            (Calls::Real(client), Call::Http(call)) => self.http(client, &order, call, veil).await,
-            (Calls::Real(client), Call::OpenApi(call)) => self.openapi(client, &order, call, veil).await,
-            (Calls::Real(client), Call::Process(call)) => self.process(client, &order, call, veil).await,
+            (Calls::Real(client), Call::Http(call)) => self.http(client, order, call, veil).await,
+            (Calls::Real(client), Call::OpenApi(call)) => self.openapi(client, order, call, veil).await,
+            (Calls::Real(client), Call::Process(call)) => self.process(client, order, call, veil).await,
             (Calls::Real(_), _) => {
                 Err(Fault::new(FaultKind::Configuration, "this kind of call is not offered by this server"))
             }

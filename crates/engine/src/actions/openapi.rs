@@ -94,7 +94,7 @@ impl Outside {
         let answered = tokio::time::timeout(deadline, answering).await;
         let answered = answered
             .map_err(|_| Fault::new(FaultKind::Timeout, "the operation did not answer in time"))?
-            .ok_or_else(|| Fault::new(FaultKind::Communication, "the answer is too large"))?;
+            .ok_or_else(|| Fault::new(FaultKind::Communication, "the answer is too large, or has no end"))?;
         Ok(Response {
             status: answered.status,
             headers: answered.headers,

@@ -7,7 +7,7 @@
 use super::veil::Veil;
 use super::{Order, Outside};
 use openevent_egress::Client;
-use openevent_flow::{Code, Fault, FaultKind, Language, ProcessCall, Program, Wait};
+use openevent_flow::{Code, Fault, FaultKind, Issue, Language, ProcessCall, Program, Wait};
 use serde_json::{Value, json};
 use std::io;
 use std::path::PathBuf;
@@ -30,6 +30,13 @@ pub struct Processes {
     pub script: bool,
     /// The server's own `PATH`.
     pub path: Option<String>,
+}
+
+impl Processes {
+    /// Whether what an issue of [`Definition::processes`](openevent_flow::Definition::processes) is about is on.
+    pub fn offers(&self, process: &Issue) -> bool {
+        if process.path.ends_with("/shell") { self.shell } else { self.script }
+    }
 }
 
 /// A process that is to be run.

@@ -9,12 +9,13 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use openevent_domain::ambient::Chance;
 use openevent_domain::tenant::Tenant;
-use openevent_flow::{Fault, FaultKind, Input};
+use openevent_flow::{Fault, FaultKind, Input, Resource, secret_stand_in};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::sync::OnceLock;
 
 /// Brackets that hardly any text holds.
 const BEGIN: &str = "\u{27e6}secret:";
@@ -68,6 +69,8 @@ struct Pair {
 #[derive(Default)]
 pub(crate) struct Veil {
     pairs: Vec<Pair>,
+    /// Looks for the stand-ins as they are and percent-encoded, in turn; made when first needed.
+    search: OnceLock<Option<AhoCorasick>>,
     /// What was made of secrets for one call, such as a token: nothing stands for it.
     made: Vec<SecretString>,
 }
@@ -90,7 +93,34 @@ impl Veil {
                 _ => {}
             }
         }
-        Ok(Self { pairs, made: Vec::new() })
+        Ok(Self { pairs, ..Self::default() })
+    }
+
+    /// The veil of a policy in a definition that is being read: there is no run yet, so the interpreter put its own
+    /// stand-ins for members of these secrets there.
+    pub(crate) async fn of_policy(
+        vault: &Vault,
+        tenant: &Tenant,
+        resource: &Resource,
+        names: &[String],
+    ) -> Result<Self, VaultError> {
+        let text = serde_json::json!(resource).to_string();
+        let mut pairs = Vec::new();
+        for name in names {
+            // What a stand-in of this secret looks like around its member.
+            let around = secret_stand_in(name, "\n");
+            let Some((begin, end)) = around.split_once('\n') else { continue };
+            for member in text.split(begin).skip(1).filter_map(|rest| Some(rest.split_once(end)?.0)) {
+                let secret = vault.get(tenant, name).await?;
+                let real = secret.as_deref().and_then(|secret| match secret {
+                    Secret::Text(text) => Some(text),
+                    Secret::Fields(_) => secret.part(Some(member)),
+                });
+                let label = format!("{name}.{member}");
+                pairs.push(Pair { stand_in: secret_stand_in(name, member), label, real: real.cloned() });
+            }
+        }
+        Ok(Self { pairs, ..Self::default() })
     }
 
     /// From now on hides this as well.
@@ -103,8 +133,9 @@ impl Veil {
         if self.pairs.is_empty() {
             return Ok(text.to_owned());
         }
-        let patterns = self.pairs.iter().flat_map(|pair| [pair.stand_in.clone(), encoded(&pair.stand_in)]);
-        let Some(search) = search(patterns.collect()) else { return Ok(text.to_owned()) };
+        let patterns = || self.pairs.iter().flat_map(|pair| [pair.stand_in.clone(), encoded(&pair.stand_in)]);
+        let search = self.search.get_or_init(|| search(patterns().collect()));
+        let Some(search) = search else { return Ok(text.to_owned()) };
         let mut revealed = String::with_capacity(text.len());
         let mut gone = None;
         search.replace_all_with(text, &mut revealed, |found, _, revealed| {
@@ -241,7 +272,7 @@ fn holds_stand_in(value: &Value) -> bool {
 }
 
 fn absent(label: &str) -> Fault {
-    Fault::new(FaultKind::Authorization, format!("the secret `{label}` does not exist any more"))
+    Fault::new(FaultKind::Authorization, format!("the secret `{label}` does not exist"))
 }
 
 fn encoded(text: &str) -> String {
@@ -296,7 +327,7 @@ mod tests {
             label: (*label).to_owned(),
             real: real.map(SecretString::from),
         };
-        Veil { pairs: pairs.iter().enumerate().map(pair).collect(), made: Vec::new() }
+        Veil { pairs: pairs.iter().enumerate().map(pair).collect(), ..Veil::default() }
     }
 
     #[test]

@@ -165,10 +165,11 @@ async fn list(caller: Can<ReadWorkflows>, State(app): State<Arc<App>>, list: Lis
     security(("apiKey" = ["workflows:write"])),
 )]
 async fn validate(
-    _caller: Can<WriteWorkflows>,
+    caller: Can<WriteWorkflows>,
+    State(app): State<Arc<App>>,
     Once { body: Source(source), .. }: Once<Source>,
 ) -> Result<Reply, Problem> {
-    use_case::validate(&source)
+    use_case::validate(&app, &caller.tenant, &source).await
 }
 
 /// Checks a definition for this name
@@ -182,11 +183,12 @@ async fn validate(
     security(("apiKey" = ["workflows:write"])),
 )]
 async fn validate_named(
-    _caller: Can<WriteWorkflows>,
+    caller: Can<WriteWorkflows>,
+    State(app): State<Arc<App>>,
     Path(_): Path<(String, String)>,
     Once { body: Source(source), .. }: Once<Source>,
 ) -> Result<Reply, Problem> {
-    use_case::validate(&source)
+    use_case::validate(&app, &caller.tenant, &source).await
 }
 
 /// Reads a workflow
@@ -285,7 +287,7 @@ async fn delete(
         ("version" = Option<String>, Query, description = "This version; the current one when absent"),
         ("wait" = Option<String>, Query, description = "How long to wait for the end, such as 30s; at most 60s"),
     ),
-    request_body = StartBody,
+    request_body = Option<StartBody>,
     responses(
         (status = 201, description = "Started", body = One<super::runs::RunView>),
         (status = 200, description = "It has ended", body = One<super::runs::RunView>),

@@ -9,7 +9,7 @@ use notify::{RecursiveMode, Watcher as _};
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::ProjectId;
 use openevent_domain::tenant::{Environment, Tenant};
-use openevent_engine::Registry;
+use openevent_engine::{Engine, Linked};
 use openevent_flow::{Definition, Documents, Issue};
 use openevent_store::workflows::{Origin, WorkflowRecord};
 use openevent_store::{Error, Store, WriteSet};
@@ -22,6 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Files that are read.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+/// The folder in it that holds functions for all workflows.
+pub const FUNCTIONS: &str = "functions";
+/// Folders above a function's file: its name and its version.
+const FUNCTION_DEPTH: usize = 2;
 /// The largest file.
 const BYTES_MAX: u64 = 1024 * 1024;
 
@@ -37,6 +41,8 @@ pub struct Report {
     pub loaded: usize,
     /// Files that could not be read, with the reasons.
     pub broken: Vec<Broken>,
+    /// Definitions that lack a document from elsewhere. It is asked for again at the next look.
+    pub unlinked: usize,
 }
 
 /// A file that could not be read.
@@ -52,21 +58,38 @@ struct File {
     path: PathBuf,
     source: String,
     documents: Documents,
+    is_linked: bool,
     definition: Definition,
 }
 
 type Key = (String, String, String);
 
+/// Whose folder it is, and what is known of it already.
+struct Home<'a> {
+    engine: &'a Engine,
+    tenant: Tenant,
+    stored: &'a [WorkflowRecord],
+}
+
+impl Home<'_> {
+    /// What a file of this text was linked with before: a start needs no other host for what has not changed.
+    fn known(&self, source: &str) -> Documents {
+        let same = self.stored.iter().find(|record| record.tenant == self.tenant && record.source == source);
+        same.map(|record| record.documents.clone()).unwrap_or_default()
+    }
+}
+
 /// Brings the store in step with the folder: both environments of one project.
 pub async fn load(
     folder: &Path,
     store: &Store,
-    registry: &Registry,
+    engine: &Engine,
     project: &ProjectId,
     now: Millis,
 ) -> Result<Report, Error> {
-    let (files, mut report) = read(folder);
     let stored = store.all_workflows().await?;
+    let home = Home { engine, tenant: Tenant::of(project, Environment::Live), stored: &stored };
+    let (files, mut report) = read(folder, &home).await;
     let mut set = WriteSet::new();
     for environment in Environment::ALL {
         let tenant = Tenant::of(project, environment);
@@ -102,7 +125,7 @@ pub async fn load(
     }
     if !set.is_empty() {
         store.submit(set).await?;
-        registry.refresh().await?;
+        engine.registry().refresh().await?;
     }
     report.loaded = files.len();
     Ok(report)
@@ -142,8 +165,13 @@ pub async fn keep(
             continue;
         }
         seen = now;
-        match load(&folder, &app.store, app.engine.registry(), &project, app.clock.now()).await {
-            Ok(report) => report.tell(&mut said),
+        match load(&folder, &app.store, &app.engine, &project, app.clock.now()).await {
+            Ok(report) => {
+                report.tell(&mut said);
+                if report.unlinked > 0 {
+                    seen = None;
+                }
+            }
             Err(cause) => {
                 tracing::warn!(error = %cause, "the workflows folder could not be brought into the store");
                 seen = None;
@@ -178,12 +206,13 @@ impl Report {
     }
 }
 
-fn read(folder: &Path) -> (Vec<File>, Report) {
+async fn read(folder: &Path, home: &Home<'_>) -> (Vec<File>, Report) {
     let mut report = Report::default();
     let (mut files, mut seen): (Vec<File>, HashMap<Key, PathBuf>) = (Vec::new(), HashMap::new());
     for path in paths(folder, &mut report) {
-        match read_file(&path) {
+        match read_file(&path, home).await {
             Ok(file) => {
+                report.unlinked += usize::from(!file.is_linked);
                 let definition = &file.definition;
                 let key = (
                     definition.namespace().to_owned(),
@@ -230,26 +259,34 @@ fn look(folder: &Path) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
         Ok(about) => (path, about.modified().ok(), about.len()),
         Err(_) => (path, None, 0),
     };
-    paths(folder, &mut Report::default()).into_iter().map(outside).collect()
+    let functions = functions(&folder.join(FUNCTIONS), FUNCTION_DEPTH);
+    paths(folder, &mut Report::default()).into_iter().chain(functions).map(outside).collect()
 }
 
-fn read_file(path: &Path) -> Result<File, Vec<String>> {
+/// The files of the folder of functions: below name and version.
+fn functions(folder: &Path, depth: usize) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .flat_map(|path| if path.is_dir() && depth > 0 { functions(&path, depth - 1) } else { vec![path] })
+        .collect();
+    paths.sort();
+    paths
+}
+
+async fn read_file(path: &Path, home: &Home<'_>) -> Result<File, Vec<String>> {
     let told = |cause: std::io::Error| vec![cause.to_string()];
     if std::fs::metadata(path).map_err(told)?.len() > BYTES_MAX {
         return Err(vec![format!("is larger than {BYTES_MAX} bytes")]);
     }
     let source = std::fs::read_to_string(path).map_err(told)?;
-    match Definition::parse(&source) {
-        Ok(parsed) => {
-            for warning in &parsed.warnings {
+    match home.engine.link_with(&home.tenant, &source, home.known(&source)).await {
+        Ok(linked) => {
+            for warning in &linked.unsupported {
                 tracing::warn!(file = %path.display(), "{warning}; such a task faults when it is reached");
             }
-            Ok(File {
-                path: path.to_owned(),
-                source,
-                documents: Documents::default(),
-                definition: parsed.definition,
-            })
+            let Linked { definition, documents, is_complete, .. } = linked;
+            Ok(File { path: path.to_owned(), source, documents, is_linked: is_complete, definition })
         }
         Err(issues) => Err(issues.iter().map(Issue::to_string).collect()),
     }

@@ -13,7 +13,7 @@ use http::StatusCode;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::{RunId, SignalId};
 use openevent_domain::tenant::Tenant;
-use openevent_engine::{Control, Damaged, Past, Refusal, Unheard, Workflow, has_gate};
+use openevent_engine::{Control, Damaged, Past, Refusal, Unheard, Workflow, has_gate, mask};
 use openevent_flow::{Chronicle, Definition, Input};
 use openevent_store::WriteSet;
 use openevent_store::runs::{Filter, Place, RunRecord};
@@ -136,7 +136,7 @@ pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Prob
 pub async fn show(app: &App, tenant: &Tenant, id: &str) -> Result<Value, Problem> {
     let record = find(app, tenant, id).await?;
     let mut shown = summary(&record);
-    shown["input"] = record.input.clone();
+    shown["input"] = mask(record.input.clone());
     shown["tasks"] = json!([]);
     let definition = app.engine.registry().definition(&record.definition_hash).await?;
     let Some(definition) = definition.filter(|definition| has_begun(&record, definition)) else {
@@ -176,7 +176,7 @@ async fn replay(
 }
 
 fn add_tasks(shown: &mut Value, chronicle: &Chronicle) {
-    shown["tasks"] = json!(chronicle.tasks());
+    shown["tasks"] = mask(json!(chronicle.tasks()));
     if chronicle.omitted() > 0 {
         shown["tasksOmitted"] = json!(chronicle.omitted());
     }
@@ -209,7 +209,7 @@ pub async fn retry(
     (record.error, record.ended_at, record.status) = (None, None, after.run().status().as_str().to_owned());
     record.retries += 1;
     let mut shown = summary(&record);
-    shown["input"] = record.input.clone();
+    shown["input"] = mask(record.input.clone());
     add_tasks(&mut shown, &after);
     let entry = serde_json::to_string(&Input::Retry).map_err(Problem::internal)?;
     let mut set = WriteSet::new();
@@ -279,8 +279,8 @@ fn summary(record: &RunRecord) -> Value {
     add("parent", record.parent.as_ref().map(|parent| json!({"id": parent.run, "depth": parent.depth})));
     add("begunAt", record.begun_at.map(|at| json!(at)));
     add("retries", (record.retries > 0).then(|| json!(record.retries)));
-    add("output", record.output.clone());
-    add("error", record.error.clone());
+    add("output", record.output.clone().map(mask));
+    add("error", record.error.clone().map(mask));
     add("endedAt", record.ended_at.map(|at| json!(at)));
     shown
 }

@@ -12,8 +12,8 @@ use crate::state::App;
 use http::StatusCode;
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
-use openevent_engine::Workflow;
-use openevent_flow::{Definition, Documents, Issue, Parsed};
+use openevent_engine::{Linked, Workflow};
+use openevent_flow::{Definition, Issue};
 use openevent_store::WriteSet;
 use openevent_store::workflows::{Origin, WorkflowRecord};
 use serde_json::{Value, json};
@@ -28,9 +28,9 @@ pub enum Unsupported {
     Allowed,
 }
 
-/// Checks a definition without putting it.
-pub fn validate(source: &str) -> Result<Reply, Problem> {
-    let Parsed { definition, warnings, .. } = parse(source)?;
+/// Checks a definition without putting it. What it needs from elsewhere is fetched and forgotten.
+pub async fn validate(app: &App, tenant: &Tenant, source: &str) -> Result<Reply, Problem> {
+    let Linked { definition, unsupported: warnings, .. } = link(app, tenant, source).await?;
     let data = json!({
         "valid": true, "namespace": definition.namespace(), "name": definition.name(), "version": definition.version(),
     });
@@ -47,7 +47,7 @@ pub async fn put(
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Reply, Problem> {
-    let Parsed { definition, warnings, .. } = parse(&source)?;
+    let Linked { definition, documents, unsupported: warnings, .. } = link(app, tenant, &source).await?;
     check_path(&definition, path)?;
     if unsupported == Unsupported::Refused && !warnings.is_empty() {
         return Err(refusal(
@@ -74,7 +74,7 @@ pub async fn put(
         created_at: now,
         updated_at: now,
         source,
-        documents: Documents::default(),
+        documents,
     });
     app.store.submit(set).await?;
     registry.refresh().await?;
@@ -146,8 +146,9 @@ pub async fn delete(
     Ok(Reply::deleted())
 }
 
-fn parse(source: &str) -> Result<Parsed, Problem> {
-    Definition::parse(source).map_err(|issues| refusal(&issues, "The workflow definition is not valid"))
+async fn link(app: &App, tenant: &Tenant, source: &str) -> Result<Linked, Problem> {
+    let linked = app.engine.link(tenant, source).await;
+    linked.map_err(|issues| refusal(&issues, "The workflow definition is not valid"))
 }
 
 fn refusal(issues: &[Issue], message: &'static str) -> Problem {

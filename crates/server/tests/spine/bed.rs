@@ -16,6 +16,7 @@ use openevent_store::keys::{KeyRecord, Project};
 use openevent_store::{Location, Options, Owner, Store, WriteSet};
 use openevent_testkit::{PATIENCE, PostgresDatabase, Reply, SqliteFile, postgres_url, temp_sqlite};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -69,6 +70,7 @@ pub(crate) struct Bed {
     stop: CancellationToken,
     serving: JoinHandle<()>,
     _ground: Ground,
+    keys: tempfile::TempDir,
 }
 
 /// Runs a scenario on SQLite, then on PostgreSQL. The test's output says on which of them it failed.
@@ -87,12 +89,23 @@ async fn run(ground: Ground, scenario: &impl AsyncFn(&Bed)) {
 }
 
 impl Bed {
+    /// A server on SQLite alone, for what no database can change. End it.
+    pub(crate) async fn sqlite() -> Self {
+        Self::on(Ground::Sqlite(temp_sqlite())).await
+    }
+
+    /// The folder of the default catalog's functions.
+    pub(crate) fn functions(&self) -> PathBuf {
+        self.keys.path().join("functions")
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the test owns the server's task and awaits it in `end`")]
     async fn on(ground: Ground) -> Self {
         let location = match &ground {
             Ground::Sqlite(file) => Location::File(file.path()),
             Ground::Postgres(database) => Location::Server(database.url().to_owned()),
         };
+        let keys = tempfile::tempdir().expect("a folder for keys");
         let (store_owner, owner) = (Owner::default(), Owner::default());
         let options = Options { location, group_max: None };
         let store = Arc::new(Store::open(options, BEGIN, &store_owner).await.expect("the store opens"));
@@ -106,7 +119,11 @@ impl Bed {
             clock: Arc::clone(&clock),
             chance: Arc::clone(&chance),
             owner: owner.clone(),
-            settings: openevent_engine::Settings::default(),
+            settings: openevent_engine::Settings {
+                secrets: secrets(&keys),
+                functions: Some(keys.path().join("functions")),
+                ..Default::default()
+            },
         })
         .expect("the engine starts");
         let settings = Settings {
@@ -121,10 +138,10 @@ impl Bed {
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, Arc::clone(&app), stop.clone()));
         let client = openevent_testkit::HttpClient::new();
-        Self { app, client, base, owner, stop, serving, _ground: ground }
+        Self { app, client, base, owner, stop, serving, _ground: ground, keys }
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         drop(self.client);
         self.serving.await.expect("no panic");
@@ -261,6 +278,12 @@ impl Bed {
         let candidate = Project { id, name: name.to_owned(), created_at: now };
         self.app.store.ensure_project(candidate).await.expect("the project is stored").id
     }
+}
+
+/// Secrets are sealed under keys in a folder of the test's own.
+fn secrets(keys: &tempfile::TempDir) -> openevent_engine::SecretSettings {
+    let key_file = Some(keys.path().join("openevent.key"));
+    openevent_engine::SecretSettings { key_file, ..Default::default() }
 }
 
 /// A workflow's text: its name, the filter that starts it (or nothing), and the rest from column 0 on.

@@ -11,7 +11,7 @@ use std::path::Path;
 async fn look(bed: &Bed, folder: &Path) -> Report {
     let app = &bed.app;
     let project = &app.keyring.operator().project_id;
-    folder::load(folder, &app.store, app.engine.registry(), project, app.clock.now()).await.expect("a look")
+    folder::load(folder, &app.store, &app.engine, project, app.clock.now()).await.expect("a look")
 }
 
 fn set(n: i32) -> String {

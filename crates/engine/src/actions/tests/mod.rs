@@ -105,7 +105,7 @@ impl Bed {
 
     async fn perform(&self, call: Call, secrets: Option<Value>) -> Result<Value, Fault> {
         let run = RunId::trusted("run_1".into());
-        match self.outside.perform(Order { tenant: tenant(), run, op: 7, call, secrets }).await {
+        match self.outside.perform(Order { tenant: tenant(), run, op: 7 }, call, secrets).await {
             Input::Done { op: 7, value } => Ok(value),
             Input::Failed { op: 7, error } => Err(error),
             other => panic!("{other:?}"),
