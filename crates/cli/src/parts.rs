@@ -34,6 +34,7 @@ pub(crate) async fn start_engine(node: &Node) -> anyhow::Result<Engine> {
                 environment: node.config.secrets.clone(),
             },
             functions: Some(node.config.workflows.join(folder::FUNCTIONS)),
+            lifecycle: node.config.lifecycle,
             ..Default::default()
         },
     };

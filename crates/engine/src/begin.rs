@@ -7,6 +7,7 @@ use crate::batch::Batch;
 use crate::driver::{Driver, Lost, TURN_MAX};
 use crate::gate::has_gate;
 use crate::gating::Inside;
+use crate::lifecycle::starts_quietly;
 use crate::live::{Beginning, Live};
 use openevent_domain::id::RunId;
 use openevent_flow::{Definition, Fault, Input, Outcome};
@@ -41,6 +42,8 @@ impl Driver {
         live.parent = beginning.parent;
         let began_at = if inside.is_some() { batch.now } else { beginning.started_at };
         live.inside = inside.map(Box::new);
+        live.quiet = live.parent.as_ref().is_some_and(|parent| parent.quiet)
+            || (beginning.by_events && starts_quietly(&beginning.input));
         let handle = self.adopt(live);
         metrics::counter!("openevent_runs_started_total").increment(1);
         let run_id = beginning.id.as_str().to_owned();

@@ -12,6 +12,7 @@ use crate::emit::emit;
 use crate::gathering::Gathering;
 use crate::gating::Gates;
 use crate::handle::{Control, Message, Parts, Settings};
+use crate::lifecycle::Audience;
 use crate::listeners::Listeners;
 use crate::live::{Beginning, Live};
 use crate::registry::Registry;
@@ -57,6 +58,7 @@ pub(crate) struct Driver {
     pub(crate) next_handle: u64,
     pub(crate) timers: Timers,
     pub(crate) listeners: Listeners,
+    pub(crate) audience: Arc<Audience>,
     pub(crate) gates: Gates,
     pub(crate) clockwork: Clockwork,
     pub(crate) gathering: Gathering,
@@ -77,6 +79,7 @@ impl Driver {
         parts: Parts,
         outside: Arc<Outside>,
         spine: Spine,
+        audience: Arc<Audience>,
         outbox: flume::Sender<Message>,
         inbox: flume::Receiver<Message>,
     ) -> Self {
@@ -100,6 +103,7 @@ impl Driver {
             next_handle: 0,
             timers: Timers::default(),
             listeners: Listeners::default(),
+            audience,
             gates: Gates::default(),
             clockwork: Clockwork::default(),
             gathering: Gathering::default(),
@@ -256,10 +260,12 @@ impl Driver {
     pub(crate) fn apply(&mut self, handle: u64, input: Input, at: Millis, batch: &mut Batch) -> bool {
         let (mut inputs, mut accepted) = (VecDeque::from([input]), false);
         while let Some(input) = inputs.pop_front() {
-            let Some(live) = self.runs.get_mut(&handle) else { break };
             let begins = matches!(input, Input::Started { .. });
             let text = if begins { None } else { serde_json::to_string(&input).ok() };
-            let step = live.run.apply(&live.definition, if begins { at } else { batch.now }, input);
+            let now = if begins { at } else { batch.now };
+            let told = if self.is_heard() { self.told_step(handle, now, &input, batch) } else { None };
+            let Some(live) = self.runs.get_mut(&handle) else { break };
+            let step = told.unwrap_or_else(|| live.run.apply(&live.definition, now, input));
             if !step.accepted {
                 continue;
             }
@@ -287,7 +293,7 @@ impl Driver {
         let Some(live) = self.runs.get(&handle) else { return };
         match command {
             Command::Emit { op, event } => {
-                inputs.push_back(emit(&self.spine, &live.tenant, op, event, batch));
+                inputs.push_back(emit(&self.spine, live, op, event, batch));
             }
             Command::Child { op, child } => self.start_child(handle, op, child, inputs, batch),
             Command::Abandon { op } => {

@@ -4,6 +4,8 @@
 //! Not here: the spine.
 
 use crate::batch::Batch;
+use crate::lifecycle::QUIET;
+use crate::live::Live;
 use crate::spine::{Draft, Refusal, Spine};
 use openevent_domain::signal::{Attributes, SignalName, cloud_event};
 use openevent_domain::tenant::Tenant;
@@ -11,10 +13,10 @@ use openevent_flow::{Fault, FaultKind, Input};
 use serde_json::{Map, Value};
 
 /// Puts an emitted event on the spine; the answer is the event as sent, or why it was not.
-pub(crate) fn emit(spine: &Spine, tenant: &Tenant, op: u64, event: Value, batch: &mut Batch) -> Input {
+pub(crate) fn emit(spine: &Spine, live: &Live, op: u64, event: Value, batch: &mut Batch) -> Input {
     // Whoever listens to it is not meant to see what stands for a secret.
     let event = crate::mask(event);
-    match draft(tenant, event).and_then(|draft| {
+    match draft(&live.tenant, event, live.quiet).and_then(|draft| {
         let refused = |refusal: Refusal| {
             let words = refusal.0.iter().map(|issue| format!("{}: {}", issue.field, issue.issue));
             Fault::new(FaultKind::Validation, words.collect::<Vec<_>>().join("; "))
@@ -38,7 +40,7 @@ pub(crate) fn emit(spine: &Spine, tenant: &Tenant, op: u64, event: Value, batch:
     }
 }
 
-fn draft(tenant: &Tenant, event: Value) -> Result<Draft, Fault> {
+fn draft(tenant: &Tenant, event: Value, is_quiet: bool) -> Result<Draft, Fault> {
     let invalid = |words: String| Fault::new(FaultKind::Validation, words);
     let Value::Object(mut attributes) = event else {
         return Err(invalid("an event is an object".to_owned()));
@@ -53,5 +55,8 @@ fn draft(tenant: &Tenant, event: Value) -> Result<Draft, Fault> {
         Some(other) => Map::from_iter([("value".to_owned(), other)]),
     };
     attributes.remove("specversion");
+    if is_quiet {
+        attributes.insert(QUIET.to_owned(), Value::Bool(true));
+    }
     Ok(Draft { tenant: tenant.clone(), name, payload, attributes: Attributes(attributes), replay_of: None })
 }

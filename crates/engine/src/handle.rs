@@ -5,6 +5,7 @@
 
 use crate::actions::{Calls, LocalApi, Outside, Processes};
 use crate::driver::Driver;
+use crate::lifecycle::{Audience, Lifecycle, PREFIX, Seat};
 use crate::link::Linked;
 use crate::registry::Registry;
 use crate::spine::Spine;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub call_deadline: Duration,
     /// Calls under way at one time.
     pub calls_max: usize,
+    /// Which lifecycle events there are.
+    pub lifecycle: Lifecycle,
     /// Which processes may be run.
     pub processes: Processes,
     /// The longest process.
@@ -68,6 +71,7 @@ impl Default for Settings {
             lookback_ms: 60_000,
             call_deadline: Duration::from_mins(1),
             calls_max: 1_024,
+            lifecycle: Lifecycle::default(),
             processes: Processes::default(),
             process_deadline: Duration::from_mins(10),
             secrets: SecretSettings::default(),
@@ -122,6 +126,7 @@ pub(crate) enum Message {
 pub struct Engine {
     registry: Arc<Registry>,
     spine: Spine,
+    audience: Arc<Audience>,
     messages: flume::Sender<Message>,
     outside: Arc<Outside>,
 }
@@ -132,14 +137,16 @@ impl Engine {
         let (messages, inbox) = flume::bounded(MESSAGES_MAX);
         let spine = Spine::new(Arc::clone(&parts.registry), Arc::clone(&parts.chance));
         let outside = Arc::new(Outside::of(&parts));
+        let audience = Arc::new(Audience::default());
         let engine = Self {
             registry: Arc::clone(&parts.registry),
             spine: spine.clone(),
+            audience: Arc::clone(&audience),
             messages: messages.clone(),
             outside: Arc::clone(&outside),
         };
         let (tasks, runtime) = (parts.owner.tasks.clone(), tokio::runtime::Handle::current());
-        let driver = Driver::new(parts, outside, spine, messages, inbox);
+        let driver = Driver::new(parts, outside, spine, audience, messages, inbox);
         let running = tasks.token();
         let work = move || {
             runtime.block_on(driver.run());
@@ -196,6 +203,11 @@ impl Engine {
         let message = Message::Control { tenant: tenant.clone(), run: run.clone(), control, reply };
         self.messages.send_async(message).await.map_err(|_| Unheard)?;
         answer.await.map_err(|_| Unheard)
+    }
+
+    /// Counts a stream that asks for names among those who listen to lifecycle events, if it asks for such.
+    pub fn audience(&self, tenant: &Tenant, names: &str) -> Option<Seat> {
+        names.starts_with(PREFIX).then(|| self.audience.seat(tenant, names))
     }
 
     /// A receiver that resolves when the run has ended on disk. Ask the store after calling this: a run

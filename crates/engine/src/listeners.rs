@@ -3,6 +3,7 @@
 //! Invariant: an index only; whether a signal is wanted is decided by the run.
 //! Not here: look-back (see `driver`).
 
+use crate::lifecycle::is_lifecycle;
 use openevent_domain::tenant::Tenant;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,6 +13,8 @@ pub(crate) struct Listeners {
     by_name: HashMap<(Tenant, Option<String>), BTreeSet<u64>>,
     /// What each run waits for, by operation.
     of_run: HashMap<u64, BTreeMap<u64, Vec<Option<String>>>>,
+    /// How many names of lifecycle events are waited for.
+    lifecycle_names: usize,
 }
 
 impl Listeners {
@@ -19,7 +22,11 @@ impl Listeners {
     pub(crate) fn add(&mut self, tenant: &Tenant, handle: u64, op: u64, names: &[Option<String>]) {
         self.of_run.entry(handle).or_default().insert(op, names.to_vec());
         for name in names {
-            self.by_name.entry((tenant.clone(), name.clone())).or_default().insert(handle);
+            let handles = self.by_name.entry((tenant.clone(), name.clone())).or_default();
+            if handles.is_empty() && name.as_deref().is_some_and(is_lifecycle) {
+                self.lifecycle_names += 1;
+            }
+            handles.insert(handle);
         }
     }
 
@@ -45,6 +52,7 @@ impl Listeners {
             if let Some(handles) = self.by_name.get_mut(&key) {
                 handles.remove(&handle);
                 if handles.is_empty() {
+                    self.lifecycle_names -= usize::from(key.1.as_deref().is_some_and(is_lifecycle));
                     self.by_name.remove(&key);
                 }
             }
@@ -58,10 +66,17 @@ impl Listeners {
         }
         let get =
             |name: Option<String>| self.by_name.get(&(tenant.clone(), name)).into_iter().flatten().copied();
-        let mut handles: Vec<u64> = get(Some(name.to_owned())).chain(get(None)).collect();
+        // Who waits for anything does not wait for what runs live through.
+        let any = (!is_lifecycle(name)).then(|| get(None)).into_iter().flatten();
+        let mut handles: Vec<u64> = get(Some(name.to_owned())).chain(any).collect();
         handles.sort_unstable();
         handles.dedup();
         handles
+    }
+
+    /// Whether somebody waits for a lifecycle event.
+    pub(crate) fn hear_lifecycle(&self) -> bool {
+        self.lifecycle_names > 0
     }
 
     /// Whether nobody waits for anything.
@@ -77,6 +92,7 @@ impl Listeners {
     pub(crate) fn clear(&mut self) {
         self.by_name.clear();
         self.of_run.clear();
+        self.lifecycle_names = 0;
     }
 }
 

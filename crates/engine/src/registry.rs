@@ -4,6 +4,7 @@
 //! The current version of a workflow is the highest one put; only current versions listen.
 //! Not here: changing definitions (the server's use cases do, and then call [`Registry::refresh`]).
 
+use crate::lifecycle::is_lifecycle;
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Definition, Documents};
@@ -13,7 +14,7 @@ use parking_lot::RwLock;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as AtomicOrdering};
 
 /// Definitions kept although no current version uses them, for runs that began with them.
 const RETIRED_MAX: usize = 1_000;
@@ -73,6 +74,7 @@ pub struct Registry {
     book: RwLock<Arc<Book>>,
     definitions: RwLock<HashMap<String, Arc<Definition>>>,
     generation: AtomicU64,
+    hears_lifecycle: AtomicBool,
     /// The store's stamp at the last refresh; held while one is under way.
     stamp: tokio::sync::Mutex<(i64, Millis)>,
 }
@@ -85,6 +87,7 @@ impl Registry {
             book: RwLock::default(),
             definitions: RwLock::default(),
             generation: AtomicU64::default(),
+            hears_lifecycle: AtomicBool::default(),
             stamp: tokio::sync::Mutex::default(),
         };
         registry.refresh().await?;
@@ -116,7 +119,9 @@ impl Registry {
             book.entry(tenant).or_default().add(workflow(record, definition));
         }
         book.values_mut().for_each(Shelf::index);
+        let hears = book.values().any(Shelf::hears_lifecycle);
         *self.book.write() = Arc::new(book);
+        self.hears_lifecycle.store(hears, AtomicOrdering::Release);
         self.generation.fetch_add(1, AtomicOrdering::Release);
         self.forget_retired();
         *stamp = now;
@@ -169,11 +174,24 @@ impl Registry {
         shelf.workflows.values().filter_map(|versions| versions.last().cloned()).collect()
     }
 
-    /// The workflows that listen to a name or to any name.
+    /// Whether any current workflow of any tenant listens to a lifecycle event.
+    pub(crate) fn hears_lifecycle(&self) -> bool {
+        self.hears_lifecycle.load(AtomicOrdering::Acquire)
+    }
+
+    /// The workflows that listen to a name or to any name; only those that name a lifecycle event to it.
     pub fn listeners(&self, tenant: &Tenant, name: &str) -> Vec<Arc<Workflow>> {
         let book = self.book();
         let Some(shelf) = book.get(tenant) else { return Vec::new() };
-        shelf.by_name.get(name).into_iter().flatten().chain(&shelf.by_any).cloned().collect()
+        let named = |workflow: &&Arc<Workflow>| {
+            let trigger = workflow.definition.trigger();
+            trigger.is_some_and(|trigger| {
+                trigger.filters().iter().any(|filter| filter.event_type() == Some(name))
+            })
+        };
+        let is_lifecycle = is_lifecycle(name);
+        let by_any = shelf.by_any.iter().filter(|workflow| !is_lifecycle || named(workflow));
+        shelf.by_name.get(name).into_iter().flatten().chain(by_any).cloned().collect()
     }
 
     /// A definition by its hash, compiled; read from the store when no current workflow uses it.
@@ -226,6 +244,12 @@ impl Shelf {
     fn add(&mut self, workflow: Workflow) {
         let key = (workflow.namespace.clone(), workflow.name.clone());
         self.workflows.entry(key).or_default().push(Arc::new(workflow));
+    }
+
+    fn hears_lifecycle(&self) -> bool {
+        let any = self.by_any.iter().filter_map(|workflow| workflow.definition.trigger());
+        let mut of_any = any.flat_map(|trigger| trigger.filters()).filter_map(|filter| filter.event_type());
+        self.by_name.keys().any(|name| is_lifecycle(name)) || of_any.any(is_lifecycle)
     }
 
     fn index(&mut self) {

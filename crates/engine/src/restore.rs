@@ -7,6 +7,7 @@
 use crate::batch::Batch;
 use crate::driver::{Driver, Heard, Lost};
 use crate::gate::has_gate;
+use crate::lifecycle::starts_quietly;
 use crate::live::Live;
 use crate::past::Past;
 use openevent_domain::ambient::Millis;
@@ -160,6 +161,8 @@ impl Driver {
         live.marked = status(&record.status);
         live.taken_up = true;
         live.parent.clone_from(&record.parent);
+        live.quiet = record.parent.as_ref().is_some_and(|parent| parent.quiet)
+            || (record.by_events && starts_quietly(&record.input));
         let folded = past.fold(&record, &live.definition);
         let (is_damaged, last) =
             (folded.is_err(), folded.map(|folded| live.resume(folded)).unwrap_or_default());

@@ -321,10 +321,16 @@ impl Store {
         self.row(child(parent, op_column(op))).await?.map(record).transpose()
     }
 
-    /// How many runs of a workflow have not ended, at most [`COUNT_MAX`].
-    pub async fn live_count(&self, tenant: &Tenant, namespace: &str, name: &str) -> Result<i64, Error> {
-        self.count(Select::new(LIVE_OF, [tenant.as_str().into(), namespace.into(), name.into()]), COUNT_MAX)
-            .await
+    /// How many runs of a workflow, or of one version of it, have not ended, at most [`COUNT_MAX`].
+    pub async fn live_count(
+        &self,
+        tenant: &Tenant,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<i64, Error> {
+        let select = Select::new(LIVE_OF, [tenant.as_str().into(), namespace.into(), name.into()]);
+        self.count(select.and_maybe("version =", version), COUNT_MAX).await
     }
 
     /// Runs of every tenant that have not ended, by id, after one: for the engine.

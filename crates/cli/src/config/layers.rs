@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE: &str = "openevent.toml";
 
 /// Every key there is, as written in the file; in upper case behind `OPENEVENT_` as a variable.
-pub(crate) const KEYS: [&str; 24] = [
+pub(crate) const KEYS: [&str; 25] = [
     "listen",
     "data_dir",
     "key_file",
@@ -30,6 +30,7 @@ pub(crate) const KEYS: [&str; 24] = [
     "webhook_timeout",
     "egress_allow",
     "listen_lookback",
+    "lifecycle_events",
     "retention",
     "run_shell",
     "run_script",

@@ -17,7 +17,7 @@ use crate::parts::face_settings;
 use http::HeaderName;
 use layers::Layers;
 use openevent_egress::{IpNet, parse_allow_list};
-use openevent_engine::Processes;
+use openevent_engine::{Lifecycle, Processes};
 use openevent_store::Location;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
@@ -114,6 +114,8 @@ pub(crate) struct Config {
     pub(crate) egress_allow: Vec<IpNet>,
     /// How long before a run began to listen a signal may have come, milliseconds.
     pub(crate) listen_lookback_ms: u64,
+    /// Which lifecycle events there are.
+    pub(crate) lifecycle: Lifecycle,
     /// How long signals, runs and deliveries are kept, milliseconds; `None` is for ever.
     pub(crate) retention_ms: Option<u64>,
     /// Where runs run, when not here.
@@ -162,6 +164,7 @@ impl Config {
             webhooks: webhooks(&layers)?,
             egress_allow: layers.get("egress_allow", parse_allow_list)?.unwrap_or_default(),
             listen_lookback_ms: layers.get("listen_lookback", settings::span_ms_or_zero)?.unwrap_or(60_000),
+            lifecycle: layers.get("lifecycle_events", settings::lifecycle)?.unwrap_or_default(),
             retention_ms: layers.get("retention", settings::span_ms_or_off)?.unwrap_or(Some(30 * DAY_MS)),
             temporal: temporal(&layers)?,
             drain_ms: layers.get("drain_timeout", settings::span_ms)?.unwrap_or(20_000),

@@ -5,6 +5,7 @@
 
 use http::HeaderName;
 use openevent_domain::duration::{BadDuration, parse_ms};
+use openevent_engine::Lifecycle;
 use std::net::{Ipv4Addr, SocketAddr};
 use tracing_subscriber::EnvFilter;
 
@@ -59,6 +60,16 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "1" | "true" | "on" | "yes" => Ok(true),
         "0" | "false" | "off" | "no" => Ok(false),
         _ => Err(format!("`{text}` is neither on nor off")),
+    }
+}
+
+/// `listened`, `all` or `off`.
+pub(super) fn lifecycle(text: &str) -> Result<Lifecycle, String> {
+    match text {
+        "listened" => Ok(Lifecycle::Listened),
+        "all" => Ok(Lifecycle::All),
+        "off" => Ok(Lifecycle::Off),
+        _ => Err(format!("`{text}` is none of listened, all, off")),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Not here: reading it.
 
 use super::{BenchCalls, Config, LogFormat};
+use openevent_engine::Lifecycle;
 use std::collections::BTreeMap;
 
 const SECRET: &str = "(set)";
@@ -22,6 +23,15 @@ impl Config {
             ("webhook_timeout", format!("{}ms", self.webhooks.timeout_ms)),
             ("egress_allow", list(self.egress_allow.iter().map(ToString::to_string))),
             ("listen_lookback", format!("{}ms", self.listen_lookback_ms)),
+            (
+                "lifecycle_events",
+                match self.lifecycle {
+                    Lifecycle::Listened => "listened",
+                    Lifecycle::All => "all",
+                    Lifecycle::Off => "off",
+                }
+                .to_owned(),
+            ),
             ("retention", self.retention_ms.map_or_else(|| "off".to_owned(), |ms| format!("{ms}ms"))),
             ("drain_timeout", format!("{}ms", self.drain_ms)),
             ("log_format", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),

@@ -11,6 +11,7 @@ mod events;
 mod faults;
 mod gates;
 mod gathering;
+mod lifecycle;
 mod long;
 mod nodes;
 mod restart;

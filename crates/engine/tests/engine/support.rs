@@ -253,6 +253,13 @@ impl Node {
         admitted.runs[0].id.clone()
     }
 
+    /// Sends a signal that starts several runs; answers the one of a workflow.
+    pub(crate) async fn start_run_of(&self, workflow: &str, name: &str, payload: Value) -> RunId {
+        let admitted = self.send(name, payload).await;
+        let run = admitted.runs.iter().find(|run| run.name == workflow);
+        run.unwrap_or_else(|| panic!("{name} starts no run of {workflow}")).id.clone()
+    }
+
     /// Ends the engine without letting it finish anything.
     pub(crate) async fn stop(self) {
         self.owner.stop.cancel();

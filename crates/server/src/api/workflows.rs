@@ -4,7 +4,7 @@
 //! Not here: the rules (`app::workflows`, `app::runs`).
 
 use crate::app::runs;
-use crate::app::workflows::{self as use_case, Unsupported};
+use crate::app::workflows::{self as use_case, LiveRuns, Unsupported};
 use crate::face::body::{self, Body, Decode, Sent, is_json};
 use crate::face::caller::{Can, ReadWorkflows, WriteRuns, WriteWorkflows};
 use crate::face::etag::IfMatch;
@@ -55,6 +55,8 @@ pub struct WorkflowView {
     origin: String,
     created_at: i64,
     updated_at: i64,
+    /// When the clock starts it next, if its schedule says so and it waits for no run. Only where one workflow is shown.
+    next_run_at: Option<i64>,
     /// All versions, the current one last. Only where one workflow is shown.
     versions: Option<Vec<String>>,
     /// The definition as JSON. Only where one workflow is shown.
@@ -208,9 +210,10 @@ async fn get(
     caller: Can<ReadWorkflows>,
     State(app): State<Arc<App>>,
     Path((namespace, name)): Path<(String, String)>,
+    Moment(now): Moment,
     params: Params,
 ) -> Result<Reply, Problem> {
-    use_case::show(&app, &caller.tenant, (&namespace, &name), version(&params))
+    use_case::show(&app, &caller.tenant, (&namespace, &name), version(&params), now).await
 }
 
 /// Puts a workflow
@@ -251,7 +254,8 @@ async fn put(
 
 /// Removes a workflow
 ///
-/// All versions, or the one asked for. Runs that began with it go on.
+/// All versions, or the one asked for. Refused with 409 while runs of it have not ended, unless `?force=true`: then
+/// they go on with the definition they began with.
 #[utoipa::path(
     delete,
     path = "/api/v1/workflows/{namespace}/{name}",
@@ -260,6 +264,7 @@ async fn put(
         ("namespace" = String, Path),
         ("name" = String, Path),
         ("version" = Option<String>, Query, description = "Only this version"),
+        ("force" = Option<bool>, Query, description = "Remove it although runs of it have not ended"),
     ),
     responses((status = 200, description = "Deleted", body = One<Deleted>)),
     security(("apiKey" = ["workflows:write"])),
@@ -271,7 +276,12 @@ async fn delete(
     params: Params,
     if_match: IfMatch,
 ) -> Result<Reply, Problem> {
-    use_case::delete(&app, &caller.tenant, (&namespace, &name), version(&params), &if_match).await
+    let live_runs = match params.flag("force")? {
+        Some(true) => LiveRuns::LetGo,
+        _ => LiveRuns::Keep,
+    };
+    let path = (namespace.as_str(), name.as_str());
+    use_case::delete(&app, &caller.tenant, path, version(&params), live_runs, &if_match).await
 }
 
 /// Starts a run by hand

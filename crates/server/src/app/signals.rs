@@ -19,7 +19,7 @@ use openevent_engine::{Admitted, Draft, Refusal};
 use openevent_store::idempotency::{Remembered, TABLE};
 use openevent_store::runs::{self, RunRecord};
 use openevent_store::signals::{Filter, Order, Place, SignalRecord};
-use openevent_store::{Error, NewRun, WriteSet};
+use openevent_store::{Error, NewRun, Path, WriteSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -224,6 +224,12 @@ struct Started {
     run_id: RunId,
 }
 
+/// A workflow that starts when other events have come as well.
+#[derive(Serialize)]
+struct KeptFor {
+    workflow: String,
+}
+
 /// The acknowledgement, as the Events API writes it.
 #[derive(Serialize)]
 struct Acknowledgement<'a> {
@@ -241,6 +247,9 @@ struct AcknowledgementData<'a> {
     id: &'a str,
     message: &'a str,
     runs: Vec<Started>,
+    /// Workflows that keep the event until others have come.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<KeptFor>,
     /// A sender's event that was received before.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,
@@ -249,6 +258,11 @@ struct AcknowledgementData<'a> {
 fn started(admitted: &Admitted) -> Vec<Started> {
     let path = |run: &NewRun| format!("{}/{}", run.namespace, run.name);
     admitted.runs.iter().map(|run| Started { workflow: path(run), run_id: run.id.clone() }).collect()
+}
+
+fn kept(admitted: &Admitted) -> Vec<KeptFor> {
+    let path = |path: &Path| format!("{}/{}", path.namespace, path.name);
+    admitted.kept.iter().map(|kept| KeptFor { workflow: path(&kept.path) }).collect()
 }
 
 /// The runs an event that was received before started then.
@@ -273,6 +287,7 @@ fn acknowledge(admitted: &Admitted, meta: Option<Value>) -> Reply {
         id: event_id,
         message: QUEUED,
         runs: started(admitted),
+        kept: kept(admitted),
         duplicate: false,
     };
     acknowledged(Acknowledgement { success: true, message: QUEUED, event_id, data, meta })
@@ -280,7 +295,14 @@ fn acknowledge(admitted: &Admitted, meta: Option<Value>) -> Reply {
 
 async fn acknowledge_again(app: &App, tenant: &Tenant, event_id: &str) -> Result<Reply, Problem> {
     let runs = started_before(app, tenant, event_id).await?;
-    let data = AcknowledgementData { event_id, id: event_id, message: QUEUED, runs, duplicate: true };
+    let data = AcknowledgementData {
+        event_id,
+        id: event_id,
+        message: QUEUED,
+        runs,
+        kept: Vec::new(),
+        duplicate: true,
+    };
     let again = Acknowledgement { success: true, message: QUEUED, event_id, data, meta: None };
     Ok(Reply { is_replayed: true, ..acknowledged(again) })
 }

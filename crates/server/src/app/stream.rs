@@ -43,6 +43,7 @@ pub fn signals(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     async_stream::stream! {
         let (mut seq, mut stirred, stopping) = (from, app.store.wake().stirred(), app.stopping.clone());
+        let _seat = names.as_deref().and_then(|names| app.engine.audience(&tenant, names));
         yield Ok(Bytes::from_static(b": open\nretry: 1000\n\n"));
         loop {
             stirred.mark_unchanged();

@@ -12,7 +12,7 @@ use crate::state::App;
 use http::StatusCode;
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
-use openevent_engine::{Linked, Workflow};
+use openevent_engine::{Linked, Workflow, next_start};
 use openevent_flow::{Definition, Issue};
 use openevent_store::WriteSet;
 use openevent_store::workflows::{Origin, WorkflowRecord};
@@ -105,10 +105,48 @@ pub fn find(
         .ok_or_else(|| Problem::not_found("Workflow"))
 }
 
-/// One workflow with its definition.
-pub fn show(app: &App, tenant: &Tenant, path: (&str, &str), version: Option<&str>) -> Result<Reply, Problem> {
+/// One workflow with its definition, and when the clock starts it next.
+pub async fn show(
+    app: &App,
+    tenant: &Tenant,
+    path: (&str, &str),
+    version: Option<&str>,
+    now: Millis,
+) -> Result<Reply, Problem> {
     let workflow = find(app, tenant, path, version)?;
-    Ok(Reply::ok(&in_full(app, tenant, &workflow)).tagged_as(etag(&workflow)))
+    let mut shown = in_full(app, tenant, &workflow);
+    if let Some(at) = next_run_at(app, tenant, &workflow, now).await? {
+        shown["nextRunAt"] = json!(at);
+    }
+    Ok(Reply::ok(&shown).tagged_as(etag(&workflow)))
+}
+
+/// The stored next start; of a workflow the engine has not taken up yet, the one its definition tells.
+async fn next_run_at(
+    app: &App,
+    tenant: &Tenant,
+    workflow: &Workflow,
+    now: Millis,
+) -> Result<Option<Millis>, Problem> {
+    let (namespace, name) = (&workflow.namespace, &workflow.name);
+    let is_current = app.engine.registry().workflow(tenant, namespace, name, None);
+    let is_current = is_current.is_some_and(|current| current.version == workflow.version);
+    if workflow.definition.schedule().is_none() || !is_current {
+        return Ok(None);
+    }
+    let stored = app.store.schedule(tenant, namespace, name).await?;
+    let taken_up =
+        stored.filter(|stored| stored.definition_hash == workflow.hash && stored.version == workflow.version);
+    Ok(taken_up.map_or_else(|| next_start(workflow, now), |stored| stored.next_at))
+}
+
+/// What becomes of a workflow that is removed while runs of it go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveRuns {
+    /// It stays.
+    Keep,
+    /// It goes; they go on with the definition they began with.
+    LetGo,
 }
 
 /// The current versions.
@@ -130,10 +168,14 @@ pub async fn delete(
     tenant: &Tenant,
     path: (&str, &str),
     version: Option<&str>,
+    live_runs: LiveRuns,
     if_match: &IfMatch,
 ) -> Result<Reply, Problem> {
     let current = find(app, tenant, path, version)?;
     if_match.check(&etag(&current))?;
+    if live_runs == LiveRuns::Keep {
+        refuse_live(app, tenant, path, version).await?;
+    }
     let versions = app.engine.registry().versions(tenant, path.0, path.1);
     let mut set = WriteSet::new();
     for workflow in versions.iter().filter(|workflow| version.is_none_or(|wanted| wanted == workflow.version))
@@ -144,6 +186,22 @@ pub async fn delete(
     app.store.submit(set).await?;
     app.engine.registry().refresh().await?;
     Ok(Reply::deleted())
+}
+
+async fn refuse_live(
+    app: &App,
+    tenant: &Tenant,
+    (namespace, name): (&str, &str),
+    version: Option<&str>,
+) -> Result<(), Problem> {
+    let live = app.store.live_count(tenant, namespace, name, version).await?;
+    if live == 0 {
+        return Ok(());
+    }
+    let words = format!(
+        "{live} runs of this workflow have not ended; add ?force=true to remove it all the same: they go on with the definition they began with"
+    );
+    Err(Problem::new(Code::Conflict, words))
 }
 
 async fn link(app: &App, tenant: &Tenant, source: &str) -> Result<Linked, Problem> {

@@ -18,6 +18,7 @@ mod runs;
 mod scopes;
 mod secrets;
 mod signals;
+mod steering;
 mod stream;
 mod tenants;
 mod waiting;

@@ -85,8 +85,8 @@ async fn an_operation_has_one_child() {
         let found = bed.store.child(&above, 7).await.unwrap().unwrap();
         assert_eq!((found.id, found.parent), (first.id.clone(), first.parent.clone()));
         assert_eq!(bed.store.child(&above, 8).await.unwrap(), None);
-        assert_eq!(bed.store.live_count(&tenant(), "shop", "refund").await.unwrap(), 1);
-        assert_eq!(bed.store.live_count(&stranger(), "shop", "refund").await.unwrap(), 0);
+        assert_eq!(bed.store.live_count(&tenant(), "shop", "refund", None).await.unwrap(), 1);
+        assert_eq!(bed.store.live_count(&stranger(), "shop", "refund", None).await.unwrap(), 0);
     })
     .await;
 }
