@@ -127,7 +127,7 @@ impl Tale {
                 self.workflow("completed", "completedAt", at, Some(("output", output.clone())));
             }
             Outcome::Faulted(fault) => {
-                self.workflow("faulted", "faultedAt", at, Some(("error", json!(fault))))
+                self.workflow("faulted", "faultedAt", at, Some(("error", json!(fault))));
             }
             Outcome::Cancelled => self.workflow("cancelled", "cancelledAt", at, None),
         }
@@ -166,7 +166,8 @@ impl Tracer for Tale {
 
     fn correlated(&mut self, keys: &[(String, Value)], now: i64) {
         let keys: Map<String, Value> = keys.iter().cloned().collect();
-        let keys = (!keys.is_empty()).then(|| ("correlationKeys", Value::Object(keys)));
+        let keys = Some(keys).filter(|keys| !keys.is_empty());
+        let keys = keys.map(|keys| ("correlationKeys", Value::Object(keys)));
         self.workflow("correlation-completed", "completedAt", now, keys);
     }
 }

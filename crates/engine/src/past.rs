@@ -69,6 +69,11 @@ impl Past {
         Self { run_id: run.clone(), snapshot: None, journal: Vec::new() }
     }
 
+    /// Whether the run has taken in nothing but its start.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.snapshot.is_none() && self.journal.is_empty()
+    }
+
     /// The place of the last entry.
     pub fn last_seq(&self) -> i64 {
         let compacted = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
@@ -118,7 +123,7 @@ impl Past {
     }
 }
 
-fn started(record: &RunRecord) -> Input {
+pub(crate) fn started(record: &RunRecord) -> Input {
     let run_id = record.id.as_str().to_owned();
     Input::Started { input: record.input.clone(), run_id, by_events: record.by_events }
 }

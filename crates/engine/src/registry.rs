@@ -248,7 +248,8 @@ impl Shelf {
 
     fn hears_lifecycle(&self) -> bool {
         let any = self.by_any.iter().filter_map(|workflow| workflow.definition.trigger());
-        let mut of_any = any.flat_map(|trigger| trigger.filters()).filter_map(|filter| filter.event_type());
+        let mut of_any =
+            any.flat_map(openevent_flow::Trigger::filters).filter_map(|filter| filter.event_type());
         self.by_name.keys().any(|name| is_lifecycle(name)) || of_any.any(is_lifecycle)
     }
 

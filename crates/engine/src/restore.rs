@@ -9,7 +9,7 @@ use crate::driver::{Driver, Heard, Lost};
 use crate::gate::has_gate;
 use crate::lifecycle::starts_quietly;
 use crate::live::Live;
-use crate::past::Past;
+use crate::past::{Folded, Past};
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::RunId;
 use openevent_domain::signal::cloud_event;
@@ -134,6 +134,14 @@ impl Driver {
         self.settle(batch).await
     }
 
+    /// Begins a run that has taken in nothing but its start; answers what it asks for.
+    fn start_again(&mut self, handle: u64, record: &RunRecord, batch: &mut Batch) -> Vec<Command> {
+        let (at, started) = (record.first_at(), crate::past::started(record));
+        let told = if self.is_heard() { self.told_step(handle, at, &started, batch) } else { None };
+        let Some(live) = self.runs.get_mut(&handle) else { return Vec::new() };
+        told.unwrap_or_else(|| live.run.apply(&live.definition, at, started)).commands
+    }
+
     /// What a run has behind it.
     pub(crate) async fn past(&self, run: &RunId) -> Result<Past, Lost> {
         crate::past::read(&self.store, run).await.map_err(|cause| lost(&cause))
@@ -163,12 +171,18 @@ impl Driver {
         live.parent.clone_from(&record.parent);
         live.quiet = record.parent.as_ref().is_some_and(|parent| parent.quiet)
             || (record.by_events && starts_quietly(&record.input));
-        let folded = past.fold(&record, &live.definition);
-        let (is_damaged, last) =
-            (folded.is_err(), folded.map(|folded| live.resume(folded)).unwrap_or_default());
+        let is_new = past.is_empty();
+        let folded = if is_new { Ok(Folded::default()) } else { past.fold(&record, &live.definition) };
+        let is_damaged = folded.is_err();
+        let mut last = folded.map(|folded| live.resume(folded)).unwrap_or_default();
+        let handle = self.adopt(live);
+        if is_new {
+            // Nothing shows whether anybody was told of its beginning: twice is better than never.
+            last = self.start_again(handle, &record, batch);
+        }
+        let Some(live) = self.runs.get(&handle) else { return Ok(()) };
         let outstanding = live.run.outstanding(&live.definition);
         let (finished, phase_changed) = (live.run.is_finished(), live.run.status() != live.marked);
-        let handle = self.adopt(live);
         if is_damaged {
             self.give_up(handle, Fault::new(FaultKind::Runtime, "the run's journal is damaged"), batch);
             return Ok(());

@@ -17,7 +17,11 @@ async fn names(bed: &Bed) -> Vec<String> {
     let filter = openevent_store::signals::Filter::default();
     let (order, place) =
         (openevent_store::signals::Order::OldestFirst, openevent_store::signals::Place::Offset(0));
-    let found = bed.witness.signals(&crate::support::tenant(), &filter, order, place, 1_000).await.unwrap();
+    let found = bed
+        .witness
+        .signals(&crate::support::tenant(), &filter, order, place, 1_000)
+        .await
+        .expect("an answer");
     found.into_iter().map(|signal| signal.name).filter(|name| name.starts_with("io.")).collect()
 }
 

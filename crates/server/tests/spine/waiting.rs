@@ -120,7 +120,10 @@ async fn a_run_keeps_the_definition_it_began_with() {
         bed.load("order", "", &rest(2)).await;
         let new = begun(bed, "order").await;
         waits(bed, &new).await;
-        assert_eq!(bed.send("DELETE", "/api/v1/workflows/shop/order", &[OPERATOR], "").await.status, 200);
+        assert_eq!(
+            bed.send("DELETE", "/api/v1/workflows/shop/order?force=true", &[OPERATOR], "").await.status,
+            200
+        );
 
         bed.signal("paid", json!({})).await;
         for (run, n, task) in [(old, 1, "note1"), (new, 2, "note2")] {
