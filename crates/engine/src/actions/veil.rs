@@ -397,4 +397,33 @@ mod tests {
         assert_eq!(shown, json!({"a": ["Bearer ***, ***"], "***": 1, "b": 2}));
         assert_eq!(mask_text(&format!("cut {BEGIN}00")), "cut ***");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_value_is_left_in_what_comes_back_and_all_of_them_go_out_again(
+            values in proptest::collection::vec("[^*\\u{27e6}\\u{27e7}]{4,12}", 1..4),
+            between in "[a-z \"%]{0,3}",
+        ) {
+            let labels: Vec<String> = (0..values.len()).map(|n| format!("s{n}")).collect();
+            let pairs: Vec<_> = labels.iter().zip(&values).map(|(label, value)| (label.as_str(), Some(value.as_str()))).collect();
+            let veil = veil(&pairs);
+            let text = values.join(&between);
+
+            let seen = veil.conceal().json(json!({"text": text, "each": &values}));
+
+            let shown = mask(seen.clone());
+            proptest::prop_assert_eq!(&shown["each"], &json!(vec![MASK; values.len()]));
+            let shown = shown["text"].as_str().unwrap_or_default();
+            proptest::prop_assert!(values.iter().all(|value| !shown.contains(value.as_str())), "{shown}");
+            proptest::prop_assert_eq!(&veil.reveal_json(seen["each"].clone()).unwrap(), &json!(values));
+        }
+
+        #[test]
+        fn a_stand_in_that_was_not_given_is_never_replaced(nonce in "[0-9a-f]{16}", before in ".{0,8}", after in ".{0,8}") {
+            let veil = veil(&[("key", Some("the real value"))]);
+            let foreign = format!("{before}{BEGIN}{nonce}:key{END}{after}");
+            proptest::prop_assume!(!foreign.contains(&veil.pairs[0].stand_in));
+            proptest::prop_assert_eq!(veil.reveal(&foreign).unwrap(), foreign);
+        }
+    }
 }

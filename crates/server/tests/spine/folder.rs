@@ -5,6 +5,7 @@
 
 use crate::bed::{Bed, OPERATOR, code, on_both, workflow};
 use openevent_server::app::folder::{self, Report};
+use openevent_testkit::{Answer, Receiver};
 use serde_json::json;
 use std::path::Path;
 
@@ -100,6 +101,29 @@ async fn a_folder_that_is_not_there_is_empty() {
         let folder = tempfile::tempdir().unwrap();
         let report = look(bed, &folder.path().join("nowhere")).await;
         assert_eq!((report.loaded, report.broken.len()), (0, 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_keeps_what_it_was_linked_with_when_the_other_host_is_away() {
+    on_both(async |bed| {
+        let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start().await);
+        receiver.answer_with(|_, _| Answer::status(200).body("set: { hello: '${ .n }' }\n"));
+        let call =
+            format!("do:\n- ask:\n    call: '{}'\n    with: {{ n: 1 }}\n", receiver.url("/f/function.yaml"));
+        std::fs::write(folder.path().join("far.yaml"), workflow("far", "", &call)).unwrap();
+
+        let first = look(bed, folder.path()).await;
+        let before = bed.data("/api/v1/workflows/shop/far").await;
+        receiver.answer_with(|_, _| Answer::status(503));
+        let second = look(bed, folder.path()).await;
+
+        assert_eq!((first.unlinked, second.unlinked, receiver.count()), (0, 0, 1));
+        assert_eq!(bed.data("/api/v1/workflows/shop/far").await["hash"], before["hash"]);
+        std::fs::write(folder.path().join("new.yaml"), workflow("new", "", &call)).unwrap();
+        let third = look(bed, folder.path()).await;
+        assert_eq!((third.loaded, third.unlinked), (2, 1));
     })
     .await;
 }
