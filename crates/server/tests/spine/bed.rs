@@ -18,7 +18,7 @@ use openevent_testkit::{PATIENCE, PostgresDatabase, Reply, SqliteFile, postgres_
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -33,13 +33,16 @@ const BEGIN: Millis = 1_767_225_600_000;
 /// Between two questions of [`Bed::until`].
 const PACE: Duration = Duration::from_millis(5);
 
-/// Goes as usual from a fixed time on.
+/// Goes as usual from a fixed time on, and can be put forward.
 #[derive(Debug)]
-struct Ticking(Instant);
+struct Ticking {
+    began: Instant,
+    ahead_ms: AtomicI64,
+}
 
 impl Clock for Ticking {
     fn now(&self) -> Millis {
-        BEGIN + self.0.elapsed().as_millis() as i64
+        BEGIN + self.began.elapsed().as_millis() as i64 + self.ahead_ms.load(Ordering::SeqCst)
     }
 }
 
@@ -66,6 +69,7 @@ pub(crate) struct Bed {
     pub(crate) app: Arc<App>,
     pub(crate) client: openevent_testkit::HttpClient,
     base: String,
+    clock: Arc<Ticking>,
     owner: Owner,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -109,7 +113,8 @@ impl Bed {
         let (store_owner, owner) = (Owner::default(), Owner::default());
         let options = Options { location, group_max: None };
         let store = Arc::new(Store::open(options, BEGIN, &store_owner).await.expect("the store opens"));
-        let clock: Arc<dyn Clock> = Arc::new(Ticking(Instant::now()));
+        let ticking = Arc::new(Ticking { began: Instant::now(), ahead_ms: AtomicI64::new(0) });
+        let clock: Arc<dyn Clock> = Arc::<Ticking>::clone(&ticking);
         let chance: Arc<dyn Chance> = Arc::new(Counting::default());
         let registry = Registry::open(Arc::clone(&store)).await.expect("the registry opens");
         let engine = Engine::start(Parts {
@@ -138,7 +143,7 @@ impl Bed {
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, Arc::clone(&app), stop.clone()));
         let client = openevent_testkit::HttpClient::new();
-        Self { app, client, base, owner, stop, serving, _ground: ground, keys }
+        Self { app, client, base, clock: ticking, owner, stop, serving, _ground: ground, keys }
     }
 
     pub(crate) async fn end(self) {
@@ -234,6 +239,25 @@ impl Bed {
         let answer = tokio::time::timeout(PATIENCE, asking).await;
         let Ok(data) = answer else { panic!("never as wanted: {path}: {}", self.data(path).await) };
         data
+    }
+
+    /// Puts the clock forward.
+    pub(crate) fn forward(&self, by_ms: i64) {
+        self.clock.ahead_ms.fetch_add(by_ms, Ordering::SeqCst);
+    }
+
+    /// Puts the clock forward again and again, by `step_ms` each time, until the object is as wanted.
+    pub(crate) async fn forward_until(
+        &self,
+        step_ms: i64,
+        path: &str,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        self.until(path, |data| {
+            self.forward(step_ms);
+            is_wanted(data)
+        })
+        .await
     }
 
     /// A live key of the operator's project.

@@ -8,6 +8,7 @@ mod bed;
 mod catalogue;
 mod clients;
 mod cloud_events;
+mod examples;
 mod folder;
 mod hidden;
 mod ingest;
