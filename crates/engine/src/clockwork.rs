@@ -83,7 +83,7 @@ impl Driver {
     async fn start_due(&mut self, now: Millis) -> Result<(), Error> {
         let generation = self.registry.generation();
         if self.clockwork.generation != Some(generation) {
-            self.bring_in_step(now).await?;
+            self.bring_in_step().await?;
             self.clockwork.generation = Some(generation);
         }
         while let Some((record, due)) = self.clockwork.due(now) {
@@ -107,7 +107,7 @@ impl Driver {
     }
 
     /// Makes the stored schedules those of the current workflows.
-    async fn bring_in_step(&mut self, now: Millis) -> Result<(), Error> {
+    async fn bring_in_step(&mut self) -> Result<(), Error> {
         let wanted: BTreeMap<Path, Arc<Workflow>> = self.registry.scheduled().into_iter().collect();
         let stored = self.store.schedules().await?;
         let mut set = WriteSet::new();
@@ -125,7 +125,7 @@ impl Driver {
             stored.iter().any(|record| same(&record))
         };
         for (path, workflow) in wanted.iter().filter(|(path, workflow)| !is_stored(path, workflow)) {
-            set.put_schedule(&first(path, workflow, now));
+            set.put_schedule(&first(path, workflow));
         }
         if !set.is_empty() {
             self.store.submit(set).await?;
@@ -149,19 +149,19 @@ pub(crate) fn reschedule(tenant: &Tenant, definition: &Definition, batch: &mut B
 }
 
 /// The schedule of a workflow that was just put: `after` starts its first run at once.
-fn first(path: &Path, workflow: &Workflow, now: Millis) -> ScheduleRecord {
+fn first(path: &Path, workflow: &Workflow) -> ScheduleRecord {
     ScheduleRecord {
         path: path.clone(),
         version: workflow.version.clone(),
         definition_hash: workflow.hash.clone(),
         since: workflow.updated_at,
-        next_at: next_start(workflow, now),
+        next_at: first_start(workflow),
     }
 }
 
-/// When the clock starts a workflow next, as far as its definition alone can tell.
-pub fn next_start(workflow: &Workflow, now: Millis) -> Option<Millis> {
-    let schedule = workflow.definition.schedule()?;
-    let first = schedule.after_ms().map(|_| workflow.updated_at);
-    schedule.next(workflow.updated_at, now).or(first)
+/// When the clock first starts a workflow, counted from when it was put: what is missed before the engine takes it
+/// up is made up for, once, as any other miss.
+pub fn first_start(workflow: &Workflow) -> Option<Millis> {
+    let (schedule, put_at) = (workflow.definition.schedule()?, workflow.updated_at);
+    schedule.next(put_at, put_at).or_else(|| schedule.after_ms().map(|_| put_at))
 }

@@ -32,7 +32,7 @@ mod vault;
 
 pub use actions::veil::{mask, mask_text};
 pub use actions::{Calls, LocalAnswer, LocalApi, LocalRequest, Processes};
-pub use clockwork::next_start;
+pub use clockwork::first_start;
 pub use gate::has_gate;
 pub use handle::{Control, Engine, Parts, Settings, Unheard};
 pub use lifecycle::{Lifecycle, PREFIX as LIFECYCLE_PREFIX, Seat};

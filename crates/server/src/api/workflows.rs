@@ -210,10 +210,9 @@ async fn get(
     caller: Can<ReadWorkflows>,
     State(app): State<Arc<App>>,
     Path((namespace, name)): Path<(String, String)>,
-    Moment(now): Moment,
     params: Params,
 ) -> Result<Reply, Problem> {
-    use_case::show(&app, &caller.tenant, (&namespace, &name), version(&params), now).await
+    use_case::show(&app, &caller.tenant, (&namespace, &name), version(&params)).await
 }
 
 /// Puts a workflow

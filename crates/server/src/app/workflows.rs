@@ -12,7 +12,7 @@ use crate::state::App;
 use http::StatusCode;
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
-use openevent_engine::{Linked, Workflow, next_start};
+use openevent_engine::{Linked, Workflow, first_start};
 use openevent_flow::{Definition, Issue};
 use openevent_store::WriteSet;
 use openevent_store::workflows::{Origin, WorkflowRecord};
@@ -111,23 +111,17 @@ pub async fn show(
     tenant: &Tenant,
     path: (&str, &str),
     version: Option<&str>,
-    now: Millis,
 ) -> Result<Reply, Problem> {
     let workflow = find(app, tenant, path, version)?;
     let mut shown = in_full(app, tenant, &workflow);
-    if let Some(at) = next_run_at(app, tenant, &workflow, now).await? {
+    if let Some(at) = next_run_at(app, tenant, &workflow).await? {
         shown["nextRunAt"] = json!(at);
     }
     Ok(Reply::ok(&shown).tagged_as(etag(&workflow)))
 }
 
 /// The stored next start; of a workflow the engine has not taken up yet, the one its definition tells.
-async fn next_run_at(
-    app: &App,
-    tenant: &Tenant,
-    workflow: &Workflow,
-    now: Millis,
-) -> Result<Option<Millis>, Problem> {
+async fn next_run_at(app: &App, tenant: &Tenant, workflow: &Workflow) -> Result<Option<Millis>, Problem> {
     let (namespace, name) = (&workflow.namespace, &workflow.name);
     let is_current = app.engine.registry().workflow(tenant, namespace, name, None);
     let is_current = is_current.is_some_and(|current| current.version == workflow.version);
@@ -137,7 +131,7 @@ async fn next_run_at(
     let stored = app.store.schedule(tenant, namespace, name).await?;
     let taken_up =
         stored.filter(|stored| stored.definition_hash == workflow.hash && stored.version == workflow.version);
-    Ok(taken_up.map_or_else(|| next_start(workflow, now), |stored| stored.next_at))
+    Ok(taken_up.map_or_else(|| first_start(workflow), |stored| stored.next_at))
 }
 
 /// What becomes of a workflow that is removed while runs of it go on.
