@@ -74,6 +74,10 @@ id! {
     pub struct KeyId("key");
 }
 id! {
+    /// A planned gathering.
+    pub struct EventId("evt");
+}
+id! {
     /// A project: the tenant a person thinks of.
     pub struct ProjectId("prj");
 }

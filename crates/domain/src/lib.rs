@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod duration;
 pub mod id;
 pub mod json;
+pub mod planning;
 pub mod rate;
 pub mod scope;
 pub mod signal;

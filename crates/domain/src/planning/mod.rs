@@ -1,0 +1,13 @@
+//! Planning gatherings: what an event is, how it changes, and what may hang on it.
+//!
+//! Invariant: pure, like the rest of the crate; a value of a type in here is valid, however it was made.
+//! Not here: who may plan, where plans are kept, JSON bodies and their field names' refusals.
+
+pub mod calendar;
+pub mod event;
+pub mod form;
+pub mod money;
+pub mod plan;
+pub mod search;
+pub mod status;
+pub mod zone;
