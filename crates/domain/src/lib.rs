@@ -1,4 +1,4 @@
-//! What the server is about, without a server: ids, tenants, scopes, keys, signals and their rules.
+//! What the server is about, without a server: ids, tenants, scopes, keys, signals, planned events and their rules.
 //!
 //! Invariant: pure. Nothing here reads a clock, draws a random number or touches I/O; time and chance
 //! arrive as parameters through [`ambient`].

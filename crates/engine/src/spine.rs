@@ -12,6 +12,7 @@ use openevent_flow::{Match, SchemaError};
 use openevent_store::gathered::GatheredEvent;
 use openevent_store::{NewRun, NewSignal, TriggerRecord, WriteSet};
 use serde_json::{Map, Value};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// A message that wants to become a signal.
@@ -79,6 +80,31 @@ impl Spine {
 
     /// Matches a message and checks it against the input schema of every workflow it would start.
     pub fn admit(&self, draft: Draft, now: Millis) -> Result<Admitted, Refusal> {
+        self.matched(draft, now, Self::consult)
+    }
+
+    /// Matches a message about something that is already decided here. Nobody can refuse it: a workflow whose input
+    /// schema does is not started, and the trigger says why.
+    pub fn announce(&self, draft: Draft, now: Millis) -> Admitted {
+        let consulted = self.matched(draft, now, |workflow, input| -> Result<_, Infallible> {
+            Ok(Self::consult(workflow, input).unwrap_or_else(|Refusal(issues)| {
+                let issue = issues.first().map(|issue| format!(": {} {}", issue.field, issue.issue));
+                let reason = format!("its input schema refuses the event{}", issue.unwrap_or_default());
+                TriggerRecord { workflow: workflow.path(), matched: false, reason: Some(reason) }
+            }))
+        });
+        match consulted {
+            Ok(admitted) => admitted,
+            Err(never) => match never {},
+        }
+    }
+
+    fn matched<E>(
+        &self,
+        draft: Draft,
+        now: Millis,
+        consult: impl Fn(&Workflow, &Arc<Value>) -> Result<TriggerRecord, E>,
+    ) -> Result<Admitted, E> {
         let id = SignalId::mint(now, self.chance.as_ref());
         let Draft { tenant, name, payload, attributes, replay_of } = draft;
         let payload = Value::Object(payload);
@@ -90,7 +116,7 @@ impl Spine {
             let event = cloud_event(id.as_str(), name.as_str(), payload, &attributes, now);
             let input = Arc::new(Value::Array(vec![event]));
             for workflow in &listeners {
-                let trigger = Self::consult(workflow, &input)?;
+                let trigger = consult(workflow, &input)?;
                 if trigger.matched && gathers(workflow) {
                     kept.push(Self::keep(&tenant, workflow, &id, &input, now));
                 } else if trigger.matched {

@@ -6,8 +6,8 @@
 use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
 use crate::{
-    event_types, gate, gathered, idempotency, keys, lease, maintenance, rates, runs, schedules, secrets,
-    signals, snapshots, workflows,
+    event_types, gate, gathered, idempotency, keys, lease, maintenance, planning, rates, runs, schedules,
+    secrets, signals, snapshots, workflows,
 };
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
@@ -19,6 +19,7 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
         keys::STATEMENTS,
         lease::STATEMENTS,
         maintenance::STATEMENTS,
+        planning::events::STATEMENTS,
         rates::STATEMENTS,
         runs::STATEMENTS,
         schedules::STATEMENTS,
@@ -30,11 +31,19 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
 }
 
 fn bulks() -> impl Iterator<Item = &'static Bulk> {
-    let all = [gathered::BULKS, idempotency::BULKS, keys::BULKS, rates::BULKS, runs::BULKS, signals::BULKS];
+    let all = [
+        gathered::BULKS,
+        idempotency::BULKS,
+        keys::BULKS,
+        planning::events::BULKS,
+        rates::BULKS,
+        runs::BULKS,
+        signals::BULKS,
+    ];
     all.into_iter().flatten().copied()
 }
 
-fn selects() -> impl Iterator<Item = Select> {
+fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
     let all = [
         event_types::selects(),
         gate::selects(),
@@ -43,6 +52,7 @@ fn selects() -> impl Iterator<Item = Select> {
         keys::selects(),
         lease::selects(),
         maintenance::selects(),
+        planning::events::selects(dialect),
         rates::selects(),
         runs::selects(),
         schedules::selects(),
@@ -57,7 +67,7 @@ fn selects() -> impl Iterator<Item = Select> {
 fn texts(dialect: Dialect) -> Vec<String> {
     let fixed = statements().map(|sql| sql.text(dialect).to_owned());
     let bulk = bulks().map(|bulk| bulk.text(dialect).to_owned());
-    fixed.chain(bulk).chain(selects().map(|select| select.text)).collect()
+    fixed.chain(bulk).chain(selects(dialect).map(|select| select.text)).collect()
 }
 
 impl Store {

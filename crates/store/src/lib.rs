@@ -24,6 +24,7 @@ pub mod gate;
 pub mod gathered;
 pub mod idempotency;
 pub mod keys;
+pub mod planning;
 pub mod rates;
 pub mod runs;
 pub mod schedules;

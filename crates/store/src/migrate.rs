@@ -25,7 +25,7 @@ macro_rules! migrations {
     };
 }
 
-const ALL: &[Migration] = migrations!["0001_spine", "0002_secrets", "0003_workflows"];
+const ALL: &[Migration] = migrations!["0001_spine", "0002_secrets", "0003_workflows", "0004_planning"];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";
 const HISTORY: &str =

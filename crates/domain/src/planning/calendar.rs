@@ -9,7 +9,7 @@ use super::plan::Part;
 use super::status::Status;
 use super::zone::{Onset, Zone, utc};
 use crate::ambient::Millis;
-use jiff::civil::DateTime;
+use chrono::NaiveDateTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -119,10 +119,8 @@ fn standing(status: Status) -> &'static str {
     }
 }
 
-fn local(at: DateTime) -> String {
-    let (date, time) = (at.date(), at.time());
-    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-    format!("{:04}{:02}{:02}T{hour:02}{minute:02}{second:02}", date.year(), date.month(), date.day())
+fn local(at: NaiveDateTime) -> String {
+    at.format("%Y%m%dT%H%M%S").to_string()
 }
 
 fn instant(at: Millis) -> String {

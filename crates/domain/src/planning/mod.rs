@@ -1,7 +1,7 @@
 //! Planning gatherings: what an event is, how it changes, and what may hang on it.
 //!
 //! Invariant: pure, like the rest of the crate; a value of a type in here is valid, however it was made.
-//! Not here: who may plan, where plans are kept, JSON bodies and their field names' refusals.
+//! Not here: who may plan, where plans are kept, HTTP.
 
 pub mod calendar;
 pub mod event;

@@ -133,6 +133,13 @@ impl Currency {
     }
 }
 
+/// The dollar, where nobody said anything.
+impl Default for Currency {
+    fn default() -> Self {
+        Self(Iso::USD)
+    }
+}
+
 impl PartialOrd for Currency {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))

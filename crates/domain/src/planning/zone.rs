@@ -4,15 +4,18 @@
 //! Not here: the time now.
 
 use crate::ambient::Millis;
-use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
-use jiff::{Span, Timestamp};
+use chrono::{DateTime, Days, LocalResult, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Utc};
+use chrono_tz::{OffsetComponents as _, OffsetName as _, TZ_VARIANTS, Tz};
 use serde::{Deserialize, Serialize};
 
 /// The earliest time a plan may name: the first of January of the year 1.
 pub const EARLIEST: Millis = -62_135_596_800_000;
 /// The latest: the first of January 9999.
 pub const LATEST: Millis = 253_370_764_800_000;
+
+/// How long clocks are looked back on; a zone that left them alone for so long counts as having done so before.
+const LOOK_BACK_WEEKS: i64 = 110;
+const WEEK_MS: i64 = 7 * 86_400_000;
 
 /// The name of a time zone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,11 +27,11 @@ pub struct Zone(String);
 #[error("must be an IANA time zone, such as Europe/Berlin")]
 pub struct BadZone;
 
-/// When a zone's clocks were last set before a time, and how.
+/// When a zone's clocks were last set before a time, and how: what holds from then until past that time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Onset {
-    /// What the clocks showed when they were set; of a zone that never did, the beginning of time.
-    pub local: DateTime,
+    /// What the clocks showed when they were set.
+    pub local: NaiveDateTime,
     /// Seconds east of UTC before.
     pub offset_before_s: i32,
     /// Seconds east of UTC since.
@@ -39,11 +42,19 @@ pub struct Onset {
     pub is_summer: bool,
 }
 
+/// What clocks show in comparison with UTC at a moment.
+#[derive(Clone, PartialEq, Eq)]
+struct Setting {
+    offset_s: i32,
+    abbreviation: Option<String>,
+    is_summer: bool,
+}
+
 impl Zone {
     /// Reads a name, in any case, and keeps it as the database spells it.
     pub fn parse(text: &str) -> Result<Self, BadZone> {
-        let zone = TimeZoneDatabase::bundled().get(text).map_err(|_| BadZone)?;
-        zone.iana_name().map(|name| Self(name.to_owned())).ok_or(BadZone)
+        let zone = TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(text)).ok_or(BadZone)?;
+        Ok(Self(zone.name().to_owned()))
     }
 
     /// The name.
@@ -53,69 +64,80 @@ impl Zone {
 
     /// Whether it is UTC by any of its names.
     pub fn is_utc(&self) -> bool {
-        matches!(
-            self.0.as_str(),
-            "UTC" | "Etc/UTC" | "Etc/GMT" | "GMT" | "Etc/UCT" | "UCT" | "Zulu" | "Etc/Zulu"
-        )
+        ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "UCT", "Etc/UCT", "Zulu", "Etc/Zulu"].contains(&self.0.as_str())
     }
 
     /// What clocks there show.
-    pub fn local(&self, at: Millis) -> DateTime {
-        self.rules().to_datetime(timestamp(at))
+    pub fn local(&self, at: Millis) -> NaiveDateTime {
+        moment(at).with_timezone(&self.rules()).naive_local()
     }
 
-    /// So many days later at the same time of the day by the clocks there; `None` beyond the calendar's end.
+    /// So many days later at the same time of the day by the clocks there; `None` beyond the calendar's end. A time
+    /// that clocks pass twice is the first of the two, one that they leave out is as much later as they are set.
     pub fn days_later(&self, at: Millis, days: i64) -> Option<Millis> {
-        let span = Span::new().try_days(days).ok()?;
-        let later = timestamp(at).to_zoned(self.rules()).checked_add(span).ok()?;
-        Some(later.timestamp().as_millisecond()).filter(|at| (EARLIEST..=LATEST).contains(at))
+        let (here, distance) = (self.local(at), Days::new(days.unsigned_abs()));
+        let there = if days < 0 { here.checked_sub_days(distance) } else { here.checked_add_days(distance) }?;
+        let moved = match self.rules().from_local_datetime(&there) {
+            LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => moment.timestamp_millis(),
+            LocalResult::None => {
+                let before = there.and_utc().timestamp_millis() - 86_400_000;
+                there.and_utc().timestamp_millis() - i64::from(self.setting(before).offset_s) * 1_000
+            }
+        };
+        Some(moved).filter(|at| (EARLIEST..=LATEST).contains(at))
     }
 
     /// How the clocks were last set at or before a time.
     pub fn onset(&self, at: Millis) -> Onset {
-        let rules = self.rules();
-        // The database looks strictly before; clocks set at this very moment count.
-        let after = timestamp(at.saturating_add(1).min(LATEST));
-        let found = rules.preceding(after).next();
-        let Some(set) = found else {
-            let info = rules.to_offset_info(timestamp(at));
-            return Onset {
-                local: DateTime::constant(1, 1, 1, 0, 0, 0, 0),
-                offset_before_s: info.offset().seconds(),
-                offset_s: info.offset().seconds(),
-                abbreviation: info.abbreviation().to_owned(),
-                is_summer: info.dst().is_dst(),
-            };
+        let now = self.setting(at);
+        let mut earlier = (1..=LOOK_BACK_WEEKS).map(|weeks| at - weeks * WEEK_MS);
+        let (set_at, before) = match earlier.find(|earlier| self.setting(*earlier) != now) {
+            Some(other) => {
+                let set_at = self.set_between(other, other + WEEK_MS, &now);
+                (set_at, self.setting(set_at - 1))
+            }
+            None => (at - LOOK_BACK_WEEKS * WEEK_MS, now.clone()),
         };
-        let moment = set.timestamp();
-        let before = before(&rules, moment);
         Onset {
-            local: before.to_datetime(moment),
-            offset_before_s: before.seconds(),
-            offset_s: set.offset().seconds(),
-            abbreviation: set.abbreviation().to_owned(),
-            is_summer: set.dst().is_dst(),
+            local: moment(set_at).naive_utc() + TimeDelta::seconds(before.offset_s.into()),
+            offset_before_s: before.offset_s,
+            offset_s: now.offset_s,
+            abbreviation: now.abbreviation.unwrap_or_else(|| self.0.clone()),
+            is_summer: now.is_summer,
         }
     }
 
-    fn rules(&self) -> TimeZone {
+    /// The moment in a week from which on clocks are set like `then`.
+    fn set_between(&self, mut not_yet: Millis, mut already: Millis, then: &Setting) -> Millis {
+        while already - not_yet > 1 {
+            let middle = not_yet + (already - not_yet) / 2;
+            if self.setting(middle) == *then { already = middle } else { not_yet = middle }
+        }
+        already
+    }
+
+    fn setting(&self, at: Millis) -> Setting {
+        let offset = self.rules().offset_from_utc_datetime(&moment(at).naive_utc());
+        Setting {
+            offset_s: offset.fix().local_minus_utc(),
+            abbreviation: offset.abbreviation().map(str::to_owned),
+            is_summer: !offset.dst_offset().is_zero(),
+        }
+    }
+
+    fn rules(&self) -> Tz {
         // A name of an older database that this one lacks shows its times in UTC.
-        TimeZoneDatabase::bundled().get(&self.0).unwrap_or(TimeZone::UTC)
+        self.0.parse().unwrap_or(Tz::UTC)
     }
 }
 
 /// What clocks show in UTC.
-pub fn utc(at: Millis) -> DateTime {
-    Offset::UTC.to_datetime(timestamp(at))
+pub fn utc(at: Millis) -> NaiveDateTime {
+    moment(at).naive_utc()
 }
 
-fn before(rules: &TimeZone, moment: Timestamp) -> Offset {
-    let earlier = moment.as_nanosecond().saturating_sub(1);
-    Timestamp::from_nanosecond(earlier).map_or(Offset::UTC, |earlier| rules.to_offset(earlier))
-}
-
-fn timestamp(at: Millis) -> Timestamp {
-    Timestamp::from_millisecond(at.clamp(EARLIEST, LATEST)).unwrap_or(Timestamp::UNIX_EPOCH)
+fn moment(at: Millis) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(at.clamp(EARLIEST, LATEST)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -151,7 +173,7 @@ mod tests {
         assert_eq!((summer.offset_before_s, summer.offset_s, summer.is_summer), (3600, 7200, true));
         assert_eq!(
             (summer.abbreviation.as_str(), summer.local.to_string()),
-            ("CEST", "2026-03-29T02:00:00".to_owned())
+            ("CEST", "2026-03-29 02:00:00".to_owned())
         );
         let change = 1_774_746_000_000;
         assert_eq!(zone.onset(change), summer, "the moment itself is summer");

@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod event_types;
+pub mod events;
 pub mod health;
 pub mod index;
 pub mod measures;
@@ -27,6 +28,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(measures::routes())
         .merge(event_types::routes())
         .merge(signals::routes())
+        .merge(events::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
         .merge(secrets::routes())

@@ -4,8 +4,9 @@
 //! body alone, and by the credential only where the body does not tell.
 //! Not here: reading bodies (`app::intake`), storing (`app::signals`).
 
+use crate::api::events::{EventBody, EventView};
 use crate::app::intake::{self, Doubt, Meaning};
-use crate::app::{signals as use_case, stream};
+use crate::app::{events, signals as use_case, stream};
 use crate::face::body::{Decode, Nothing, Sent, is_json};
 use crate::face::caller::{Caller, Can, ReadSignals, WriteEvents};
 use crate::face::idempotency::Once;
@@ -13,7 +14,7 @@ use crate::face::list::List;
 use crate::face::moment::Moment;
 use crate::face::openapi::{Many, One, Page};
 use crate::face::params::Params;
-use crate::face::problem::{FieldIssue, Problem};
+use crate::face::problem::Problem;
 use crate::face::reply::Reply;
 use crate::state::App;
 use axum::body::Body;
@@ -160,9 +161,18 @@ fn doubt(caller: &Caller) -> Doubt {
     if caller.is_operator() { Doubt::Signal } else { Doubt::Event }
 }
 
-/// Sends a signal
+/// What the path with two meanings takes: a body with `name` is a signal, one with `title` an event.
+#[derive(Debug, utoipa::ToSchema)]
+#[expect(dead_code, reason = "documents the body; the fields are read one by one")]
+#[serde(untagged)]
+enum SignalOrEvent {
+    Signal(SignalBody),
+    Event(Box<EventBody>),
+}
+
+/// Sends a signal, or makes an event
 ///
-/// Checked against the catalogue's schema and the input schema of every workflow it would start, then stored
+/// A body with `title` makes a planned event and raises `event.created`. One with `name` is a signal: checked against the catalogue's schema and the input schema of every workflow it would start, then stored
 /// together with the runs it starts; only then acknowledged. Also takes CloudEvents 1.0: structured
 /// (`application/cloudevents+json`), batched (`application/cloudevents-batch+json`) and binary (`ce-` headers);
 /// a CloudEvent's `source` and `id` make it count once.
@@ -170,8 +180,11 @@ fn doubt(caller: &Caller) -> Doubt {
     post,
     path = "/api/v1/events",
     tag = "Signals",
-    request_body = SignalBody,
-    responses((status = 202, description = "On disk, with every run it starts", body = Acknowledgement)),
+    request_body = SignalOrEvent,
+    responses(
+        (status = 201, description = "The event; `meta.ignoredFields` names what had no effect", body = One<EventView>),
+        (status = 202, description = "The signal is on disk, with every run it starts", body = Acknowledgement),
+    ),
     security(("apiKey" = ["events:write"])),
 )]
 async fn send(
@@ -183,24 +196,8 @@ async fn send(
     match intake::read(&sent, &caller.tenant, doubt(&caller))? {
         Meaning::Signal(arrival) => use_case::accept(&app, &caller.tenant, *arrival, guard, now).await,
         Meaning::Batch(items) => use_case::accept_batch(&app, &caller.tenant, items, guard, now).await,
-        Meaning::Event(fields) => Err(not_an_event_yet(&fields)),
+        Meaning::Event(fields) => events::create(&app, &caller, fields, guard, now).await,
     }
-}
-
-/// Planned events come with the Open Event API; until then only their first errors are right.
-fn not_an_event_yet(fields: &serde_json::Map<String, Value>) -> Problem {
-    let missing = |name: &str| fields.get(name).is_none_or(Value::is_null);
-    let issues: Vec<FieldIssue> = ["title", "startDate"]
-        .into_iter()
-        .filter(|name| missing(name))
-        .map(|name| FieldIssue::new(name, "field is required"))
-        .collect();
-    if issues.is_empty() {
-        return Problem::bad_request(
-            "This version takes signals here (a body with `name`); planning events is not offered yet",
-        );
-    }
-    Problem::fields(issues)
 }
 
 /// Sends up to 1000 signals in one commit

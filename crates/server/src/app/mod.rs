@@ -3,8 +3,12 @@
 //! Invariant: a use case reads, decides, and submits one write set.
 //! Not here: paths, headers, query strings.
 
+pub mod announce;
+pub mod calendar;
 pub mod event_types;
+pub mod events;
 pub mod folder;
+pub mod forms;
 pub mod health;
 pub mod intake;
 pub mod runs;

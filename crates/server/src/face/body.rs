@@ -90,6 +90,20 @@ impl<T: DeserializeOwned> Decode for Json<T> {
     }
 }
 
+/// A JSON body that may be left out; then it is `null`.
+#[derive(Clone, Debug)]
+pub struct MaybeJson(pub Value);
+
+impl Decode for MaybeJson {
+    fn takes(kind: &str) -> bool {
+        is_json(kind)
+    }
+
+    fn decode(sent: Sent) -> Result<Self, Problem> {
+        if sent.bytes.is_empty() { Ok(Self(Value::Null)) } else { json(&sent.bytes).map(Self) }
+    }
+}
+
 /// No body; one that is sent all the same is read and ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct Nothing;

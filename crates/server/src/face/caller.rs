@@ -26,6 +26,17 @@ pub enum Credential {
     Workflow(RunId),
 }
 
+impl Credential {
+    /// What is written down as the maker of something.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Operator => "operator",
+            Self::Key(id) => id.as_str(),
+            Self::Workflow(run) => run.as_str(),
+        }
+    }
+}
+
 /// An authenticated caller.
 #[derive(Clone, Debug)]
 pub struct Caller {

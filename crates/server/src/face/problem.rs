@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use openevent_domain::planning::form::Issue;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -62,6 +63,12 @@ impl FieldIssue {
     /// A field and what is wrong with it.
     pub fn new(field: impl Into<String>, issue: impl Into<String>) -> Self {
         Self { field: field.into(), issue: issue.into() }
+    }
+}
+
+impl From<Issue> for FieldIssue {
+    fn from(Issue { field, issue }: Issue) -> Self {
+        Self { field, issue }
     }
 }
 

@@ -8,6 +8,8 @@ mod bed;
 mod catalogue;
 mod clients;
 mod cloud_events;
+mod event_lists;
+mod events;
 mod examples;
 mod folder;
 mod hidden;

@@ -25,6 +25,8 @@ async fn another_tenants_things_are_not_found_and_not_listed() {
             sent["event_id"].as_str().unwrap().to_owned(),
             sent["runs"][0]["run_id"].as_str().unwrap().to_owned(),
         );
+        let event = crate::events::create(bed, json!({"title": "Mine", "startDate": 5})).await;
+        let event = crate::events::id(&event);
         for key in strangers(bed).await {
             let key = ("x-api-key", key.as_str());
             for (method, path) in [
@@ -34,6 +36,11 @@ async fn another_tenants_things_are_not_found_and_not_listed() {
                 ("POST", format!("/api/v1/runs/{run}/cancel")),
                 ("POST", format!("/api/v1/runs/{run}/suspend")),
                 ("POST", format!("/api/v1/runs/{run}/resume")),
+                ("GET", format!("/api/v1/events/{event}")),
+                ("GET", format!("/api/v1/events/{event}.ics")),
+                ("PATCH", format!("/api/v1/events/{event}")),
+                ("DELETE", format!("/api/v1/events/{event}")),
+                ("POST", format!("/api/v1/events/{event}/clone")),
                 ("GET", "/api/v1/workflows/shop/mine".to_owned()),
                 ("DELETE", "/api/v1/workflows/shop/mine".to_owned()),
                 ("POST", "/api/v1/workflows/shop/mine/runs".to_owned()),
@@ -41,7 +48,7 @@ async fn another_tenants_things_are_not_found_and_not_listed() {
                 let theirs = bed.send(method, &path, &[key], "").await;
                 assert_eq!((theirs.status, code(&theirs).as_str()), (404, "NOT_FOUND"), "{method} {path}");
             }
-            for path in ["/api/v1/signals", "/api/v1/runs", "/api/v1/workflows"] {
+            for path in ["/api/v1/signals", "/api/v1/runs", "/api/v1/workflows", "/api/v1/events"] {
                 let list = bed.send("GET", path, &[key], "").await.json();
                 assert_eq!((&list["data"], &list["meta"]["total"]), (&json!([]), &json!(0)), "{path}");
             }

@@ -1,0 +1,31 @@
+//! Raising the server's own signals: what changed here is told in the commit that changes it.
+//!
+//! Invariant: an announcement is in the write set of its change, with the runs it starts; it cannot be refused, so
+//! a workflow or a catalogued schema never stands in the way of a change.
+//! Not here: signals from outside (see `signals`).
+
+use crate::face::problem::Problem;
+use crate::state::App;
+use openevent_domain::ambient::Millis;
+use openevent_domain::signal::{Attributes, SignalName};
+use openevent_domain::tenant::Tenant;
+use openevent_engine::Draft;
+use openevent_store::WriteSet;
+use serde_json::{Map, Value};
+
+/// Adds a signal about `subject` to a set.
+pub fn announce(
+    app: &App,
+    set: &mut WriteSet,
+    tenant: &Tenant,
+    name: &str,
+    subject: &str,
+    payload: Map<String, Value>,
+    now: Millis,
+) -> Result<(), Problem> {
+    let name = SignalName::parse(name).map_err(Problem::internal)?;
+    let attributes = Attributes(Map::from_iter([("subject".to_owned(), subject.into())]));
+    let draft = Draft { tenant: tenant.clone(), name, payload, attributes, replay_of: None };
+    app.engine.spine().announce(draft, now).write(set);
+    Ok(())
+}

@@ -1,0 +1,387 @@
+//! Planned events: making, changing, copying, removing and finding them.
+//!
+//! Invariant: a change is decided on a version that was read and written only if it is still that version;
+//! otherwise it is decided again. Its signals are in the same write set. What changes nothing says nothing.
+//! Not here: the rules (the domain), what hangs on an event, calendars (see `calendar`).
+
+use crate::app::announce::announce;
+use crate::app::forms;
+use crate::face::caller::Caller;
+use crate::face::etag::IfMatch;
+use crate::face::idempotency::Guard;
+use crate::face::list::{List, cursor};
+use crate::face::params::Params;
+use crate::face::problem::Problem;
+use crate::face::reply::Reply;
+use crate::state::App;
+use http::StatusCode;
+use openevent_domain::ambient::Millis;
+use openevent_domain::id::EventId;
+use openevent_domain::planning::event::{Changed, Event};
+use openevent_domain::planning::form::{Form, Presence, text, time, whole, word};
+use openevent_domain::planning::plan::{LocationType, Plan, TITLE_CHARS_MAX};
+use openevent_domain::planning::search::Query;
+use openevent_domain::planning::status::{State, Status};
+use openevent_domain::planning::zone::{LATEST, Zone};
+use openevent_domain::tenant::Tenant;
+use openevent_store::planning::events::{
+    Audience, Direction, EventRecord, Filter, Key, Listing, Place, Sort,
+};
+use openevent_store::{Error, WriteSet};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// How often a change is decided again because somebody else was first.
+const ATTEMPTS_MAX: u32 = 16;
+/// Days a copy may be moved.
+const SHIFT_DAYS_MAX: i64 = 366_000;
+
+/// An event as members of its project see it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    #[serde(rename = "_id")]
+    underscore_id: &'a str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<&'a str>,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_changed_at: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled_from: Option<Status>,
+    #[serde(flatten)]
+    plan: &'a Plan,
+    created_by: &'a str,
+    created_at: Millis,
+    updated_at: Millis,
+}
+
+impl<'a> Shown<'a> {
+    fn of(event: &'a Event) -> Self {
+        Self {
+            underscore_id: event.id.as_str(),
+            id: event.id.as_str(),
+            event_id: None,
+            status: event.state.status(),
+            status_changed_at: event.state.since(),
+            cancelled_from: event.state.cancelled_from(),
+            plan: &event.plan,
+            created_by: &event.owner,
+            created_at: event.created_at,
+            updated_at: event.updated_at,
+        }
+    }
+}
+
+/// Makes an event.
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    fields: Map<String, Value>,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let mut form = Form::of(fields);
+    let mut plan = Plan::default();
+    plan.read(&mut form, Presence::New);
+    let first = form.take("status", word(Status::FIRST, Status::as_str)).unwrap_or(Status::Draft);
+    let ignored = forms::finish(form)?;
+    let state = State::first(first, now).unwrap_or(State::Draft);
+    add(app, caller, plan, state, &ignored, guard, now).await
+}
+
+/// Makes an event like another: a draft, perhaps on other days.
+pub async fn clone(
+    app: &App,
+    caller: &Caller,
+    first: Event,
+    body: Value,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let mut form = if body.is_null() { Form::of(Map::new()) } else { forms::form(body)? };
+    let mut plan = first.plan;
+    let title = form.take("title", text(TITLE_CHARS_MAX));
+    let start = form.take("startDate", time);
+    let days = form.take("shiftDays", whole(-SHIFT_DAYS_MAX, SHIFT_DAYS_MAX));
+    if start.is_some() && days.is_some() {
+        form.refuse("shiftDays", "cannot be combined with startDate");
+    } else if !shift(&mut plan, start, days) {
+        form.refuse(
+            if days.is_some() { "shiftDays" } else { "startDate" },
+            "moves the event out of the calendar",
+        );
+    }
+    let ignored = forms::finish(form)?;
+    plan.title = title.unwrap_or(plan.title);
+    add(app, caller, plan, State::Draft, &ignored, guard, now).await
+}
+
+/// Moves a plan: to a start, keeping its length, or by days, keeping the time of the day by its clocks.
+fn shift(plan: &mut Plan, start: Option<Millis>, days: Option<i64>) -> bool {
+    let moved = |at: Millis| match (start, days, &plan.timezone) {
+        (Some(start), _, _) => at.checked_add(start - plan.start_at).filter(|at| *at <= LATEST),
+        (None, Some(days), Some(zone)) => zone.days_later(at, days),
+        (None, Some(days), None) => Zone::parse("UTC").ok().and_then(|zone| zone.days_later(at, days)),
+        (None, None, _) => Some(at),
+    };
+    let (Some(start_at), Some(end_at)) =
+        (moved(plan.start_at), plan.end_at.map_or(Some(None), |end| moved(end).map(Some)))
+    else {
+        return false;
+    };
+    (plan.start_at, plan.end_at) = (start_at, end_at);
+    true
+}
+
+async fn add(
+    app: &App,
+    caller: &Caller,
+    plan: Plan,
+    state: State,
+    ignored: &[String],
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let id = EventId::mint(now, app.chance.as_ref());
+    let event = Event::new(id, plan, state, caller.credential.as_str().to_owned(), now);
+    let mut set = WriteSet::new();
+    set.add_event(&caller.tenant, &event);
+    tell(app, &mut set, &caller.tenant, "event.created", &event, Map::new(), now)?;
+    let shown = Shown { event_id: Some(event.id.as_str()), ..Shown::of(&event) };
+    let meta = forms::ignored(Map::from_iter([("created".to_owned(), true.into())]), ignored);
+    let reply = Reply {
+        location: Some(format!("/api/v1/events/{}", event.id)),
+        ..Reply::with(StatusCode::CREATED, &shown, Some(&meta)).tagged_as(etag(&event))
+    };
+    guard.commit(&app.store, set, reply).await
+}
+
+/// One event.
+pub async fn get(app: &App, tenant: &Tenant, id: &str) -> Result<Reply, Problem> {
+    let event = find(app, tenant, id).await?.event;
+    Ok(Reply::ok(&Shown::of(&event)).tagged_as(etag(&event)))
+}
+
+/// One event as it is stored.
+pub async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<EventRecord, Problem> {
+    let missing = || Problem::not_found("Event");
+    let id = EventId::parse(id).ok_or_else(missing)?;
+    app.store.event(tenant, &id).await?.ok_or_else(missing)
+}
+
+/// An event as it is now that somebody else was first.
+async fn again(app: &App, tenant: &Tenant, id: &EventId) -> Result<EventRecord, Problem> {
+    app.store.event(tenant, id).await?.ok_or_else(|| Problem::not_found("Event"))
+}
+
+/// Changes an event, or does nothing at all.
+pub async fn change(
+    app: &App,
+    tenant: &Tenant,
+    mut record: EventRecord,
+    body: Value,
+    if_match: &IfMatch,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let before = record.event;
+        if_match.check(&etag(&before))?;
+        let form = forms::form(body.clone())?;
+        forms::check_change(&form)?;
+        let (changed, ignored) = decide(&before, form, now)?;
+        let Some(changed) = changed else { return Ok(changed_reply(&before, &ignored)) };
+        let mut set = WriteSet::new();
+        set.change_event(tenant, &changed.event, before.version);
+        tell_change(app, &mut set, tenant, &changed, now)?;
+        match app.store.submit(set).await {
+            Ok(()) => return Ok(changed_reply(&changed.event, &ignored)),
+            Err(Error::Missed(_)) if attempt < ATTEMPTS_MAX => {
+                record = again(app, tenant, &before.id).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn decide(before: &Event, mut form: Form, now: Millis) -> Result<(Option<Changed>, Vec<String>), Problem> {
+    let (mut plan, mut status) = (before.plan.clone(), before.state.status());
+    plan.read(&mut form, Presence::Known);
+    form.require("status", Presence::Known, &mut status, word(Status::ALL, Status::as_str));
+    let ignored = forms::finish(form)?;
+    let changed = before.change(plan, Some(status), now);
+    Ok((changed.map_err(|illegal| Problem::bad_request(illegal.to_string()))?, ignored))
+}
+
+fn changed_reply(event: &Event, ignored: &[String]) -> Reply {
+    let reply = match ignored {
+        [] => Reply::ok(&Shown::of(event)),
+        names => Reply::ok_with_meta(&Shown::of(event), &forms::ignored(Map::new(), names)),
+    };
+    reply.tagged_as(etag(event))
+}
+
+/// Removes an event.
+pub async fn delete(
+    app: &App,
+    tenant: &Tenant,
+    mut record: EventRecord,
+    if_match: &IfMatch,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        if_match.check(&etag(&record.event))?;
+        let mut set = WriteSet::new();
+        set.delete_event(tenant, &record);
+        tell(app, &mut set, tenant, "event.deleted", &record.event, Map::new(), now)?;
+        match app.store.submit(set).await {
+            Ok(()) => return Ok(Reply::deleted()),
+            Err(Error::Missed(_)) if attempt < ATTEMPTS_MAX => {
+                record = again(app, tenant, &record.event.id).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A page of a project's events.
+pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Problem> {
+    let filter = filter(&list.params)?;
+    let is_search = filter.search.is_some();
+    let (sort, direction) = order(&list.params, is_search)?;
+    let listing = Listing { audience: Audience::Members(tenant.clone()), filter, sort, direction };
+    let (rows, meta) = page(app, &listing, list).await?;
+    let shown: Vec<_> = rows.iter().map(|row| Shown::of(&row.event)).collect();
+    Ok(list.reply(&shown, &meta))
+}
+
+/// The rows of a page, and what the page says about itself.
+pub async fn page(
+    app: &App,
+    listing: &Listing,
+    list: &List,
+) -> Result<(Vec<EventRecord>, crate::face::list::ListMeta), Problem> {
+    let place = match list.after::<(Key, EventId)>()? {
+        Some((key, id)) if fits(&key, listing) => Place::After(key, id),
+        Some(_) => return Err(Problem::field("cursor", "was given out for another order")),
+        None => Place::Offset(list.offset()),
+    };
+    let mut rows = app.store.events(listing, &place, list.limit + 1).await?;
+    let total = app.store.events_count(listing).await?;
+    let has_more = rows.len() as i64 > list.limit;
+    rows.truncate(list.limit as usize);
+    let next = rows.last().filter(|_| has_more).map(|row| cursor(&(&row.key, &row.event.id)));
+    Ok((rows, list.meta(total, has_more, next)))
+}
+
+fn fits(key: &Key, listing: &Listing) -> bool {
+    match listing.sort {
+        Sort::Creation | Sort::Start | Sort::Update => matches!(key, Key::Time(_)),
+        Sort::Title => matches!(key, Key::Text(_)),
+        Sort::Relevance => matches!(key, Key::Rank(..)),
+    }
+}
+
+/// The filters of a list of events.
+pub fn filter(params: &Params) -> Result<Filter, Problem> {
+    Ok(Filter {
+        status: params.one_of("status", &Status::ALL.map(|status| (status.as_str(), status)))?,
+        event_type: params.get("eventType").filter(|word| *word != "all").map(str::to_owned),
+        location_type: params.one_of("locationType", &LocationType::ALL.map(|kind| (kind.as_str(), kind)))?,
+        is_public: params.flag("isPublic")?,
+        seeking_vendors: params.flag("seekingVendors")?,
+        seeking_sponsors: params.flag("seekingSponsors")?,
+        from: params.time("from")?,
+        to: params.time("to")?,
+        search: params.get("search").and_then(Query::parse),
+    })
+}
+
+/// The order of a list of events.
+pub fn order(params: &Params, is_search: bool) -> Result<(Sort, Direction), Problem> {
+    use Direction::{Ascending, Descending};
+    let orders = [
+        ("-createdAt", (Sort::Creation, Descending)),
+        ("createdAt", (Sort::Creation, Ascending)),
+        ("-startDate", (Sort::Start, Descending)),
+        ("startDate", (Sort::Start, Ascending)),
+        ("-updatedAt", (Sort::Update, Descending)),
+        ("updatedAt", (Sort::Update, Ascending)),
+        ("-title", (Sort::Title, Descending)),
+        ("title", (Sort::Title, Ascending)),
+    ];
+    let usual = if is_search { Sort::Relevance } else { Sort::Creation };
+    Ok(params.one_of("sort", &orders)?.unwrap_or((usual, Descending)))
+}
+
+/// The tag of an event's present state.
+fn etag(event: &Event) -> String {
+    format!("\"{}\"", event.version)
+}
+
+fn tell_change(
+    app: &App,
+    set: &mut WriteSet,
+    tenant: &Tenant,
+    changed: &Changed,
+    now: Millis,
+) -> Result<(), Problem> {
+    let names: Vec<_> = changed.fields.keys().collect();
+    let mut more = Map::new();
+    more.insert("changedFields".to_owned(), json!(names));
+    more.insert("changes".to_owned(), Value::Object(changed.fields.clone()));
+    tell(app, set, tenant, "event.updated", &changed.event, more, now)?;
+    if let Some(previous) = changed.previous {
+        let more = Map::from_iter([("previousStatus".to_owned(), previous.as_str().into())]);
+        tell(app, set, tenant, "event.status_changed", &changed.event, more, now)?;
+    }
+    Ok(())
+}
+
+/// Raises a signal about an event: what it is, and what else there is to say.
+fn tell(
+    app: &App,
+    set: &mut WriteSet,
+    tenant: &Tenant,
+    name: &str,
+    event: &Event,
+    more: Map<String, Value>,
+    now: Millis,
+) -> Result<(), Problem> {
+    let plan = &event.plan;
+    let told = json!({
+        "eventId": event.id, "title": plan.title, "status": event.state.status(), "startDate": plan.start_at,
+        "endDate": plan.end_at, "timezone": plan.timezone, "eventType": plan.event_type, "isPublic": plan.is_public,
+    });
+    let told =
+        told.as_object().cloned().unwrap_or_default().into_iter().filter(|(_, value)| !value.is_null());
+    let payload = told.chain(more).collect();
+    announce(app, set, tenant, name, event.id.as_str(), payload, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_keeps_its_length_or_its_time_of_the_day() {
+        let plan = Plan {
+            start_at: 1_774_684_800_000,
+            end_at: Some(1_774_684_800_000 + 3_600_000),
+            timezone: Zone::parse("Europe/Berlin").ok(),
+            ..Plan::default()
+        };
+        let mut by_days = plan.clone();
+        assert!(shift(&mut by_days, None, Some(1)));
+        assert_eq!(by_days.start_at - plan.start_at, 86_400_000 - 3_600_000, "the night lost an hour");
+        let mut by_start = plan.clone();
+        assert!(shift(&mut by_start, Some(0), None));
+        assert_eq!((by_start.start_at, by_start.end_at), (0, Some(3_600_000)));
+        assert!(!shift(&mut plan.clone(), Some(LATEST), None));
+    }
+}

@@ -1,0 +1,8 @@
+//! Planned events and what hangs on them.
+//!
+//! Invariant: every statement but the public lists begins with a tenant; a change of an event is guarded by the
+//! version that was read.
+//! Not here: what is allowed; the domain decides.
+
+pub mod events;
+mod search;
