@@ -17,6 +17,21 @@ pub fn uuid_v7_floor(at: Millis) -> Uuid {
     Builder::from_unix_timestamp_millis(at.max(0) as u64, &[0; 10]).into_uuid()
 }
 
+/// What all ids have in common, for code that is the same for several kinds.
+pub trait Id: Clone + Sized {
+    /// A new id that sorts by `now`.
+    fn mint(now: Millis, chance: &dyn Chance) -> Self;
+
+    /// Reads an id; `None` when it is none of this kind.
+    fn parse(text: &str) -> Option<Self>;
+
+    /// Takes an id as the store gave it.
+    fn trusted(text: String) -> Self;
+
+    /// The text form.
+    fn as_str(&self) -> &str;
+}
+
 /// Declares an id type with its text prefix.
 macro_rules! id {
     ($(#[$doc:meta])* pub struct $name:ident($prefix:literal);) => {
@@ -57,6 +72,24 @@ macro_rules! id {
             }
         }
 
+        impl Id for $name {
+            fn mint(now: Millis, chance: &dyn Chance) -> Self {
+                Self::mint(now, chance)
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                Self::parse(text)
+            }
+
+            fn trusted(text: String) -> Self {
+                Self::trusted(text)
+            }
+
+            fn as_str(&self) -> &str {
+                self.as_str()
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
@@ -76,6 +109,14 @@ id! {
 id! {
     /// A planned gathering.
     pub struct EventId("evt");
+}
+id! {
+    /// A task of an event.
+    pub struct TaskId("tsk");
+}
+id! {
+    /// An item of an event's budget.
+    pub struct BudgetItemId("bud");
 }
 id! {
     /// A project: the tenant a person thinks of.

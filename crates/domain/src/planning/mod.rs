@@ -3,6 +3,7 @@
 //! Invariant: pure, like the rest of the crate; a value of a type in here is valid, however it was made.
 //! Not here: who may plan, where plans are kept, HTTP.
 
+pub mod budget;
 pub mod calendar;
 pub mod event;
 pub mod form;
@@ -10,4 +11,5 @@ pub mod money;
 pub mod plan;
 pub mod search;
 pub mod status;
+pub mod task;
 pub mod zone;

@@ -139,6 +139,8 @@ struct CloneBody {
     start_date: Option<i64>,
     /// How many days later (or earlier) it is, at the same time of the day by the clocks of its time zone.
     shift_days: Option<i64>,
+    /// What is copied with it: `tasks` (nothing done yet, due as much later) and `budget` (nothing paid yet).
+    copy: Option<Vec<String>>,
 }
 
 /// The filters of a list of events.

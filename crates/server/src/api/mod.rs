@@ -5,6 +5,7 @@
 //! Not here: decisions (`app`), the framework (`face`).
 
 pub mod bench;
+pub mod budget;
 pub mod event_types;
 pub mod events;
 pub mod health;
@@ -14,6 +15,7 @@ pub mod pages;
 pub mod runs;
 pub mod secrets;
 pub mod signals;
+pub mod tasks;
 pub mod workflows;
 
 use crate::state::App;
@@ -29,6 +31,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(event_types::routes())
         .merge(signals::routes())
         .merge(events::routes())
+        .merge(tasks::routes())
+        .merge(budget::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
         .merge(secrets::routes())

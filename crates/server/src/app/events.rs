@@ -5,7 +5,8 @@
 //! Not here: the rules (the domain), what hangs on an event, calendars (see `calendar`).
 
 use crate::app::announce::announce;
-use crate::app::forms;
+use crate::app::parts::{self, Hung};
+use crate::app::{forms, tasks};
 use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
@@ -16,13 +17,15 @@ use crate::face::reply::Reply;
 use crate::state::App;
 use http::StatusCode;
 use openevent_domain::ambient::Millis;
-use openevent_domain::id::EventId;
+use openevent_domain::id::{BudgetItemId, EventId, TaskId};
+use openevent_domain::planning::budget::{Certainty, Item};
 use openevent_domain::planning::event::{Changed, Event};
-use openevent_domain::planning::form::{Form, Presence, text, time, whole, word};
-use openevent_domain::planning::plan::{LocationType, Plan, TITLE_CHARS_MAX};
+use openevent_domain::planning::form::{Form, Presence, text, texts, time, whole, word};
+use openevent_domain::planning::plan::{LocationType, Plan, TITLE_CHARS_MAX, WORD_CHARS_MAX};
 use openevent_domain::planning::search::Query;
 use openevent_domain::planning::status::{State, Status};
-use openevent_domain::planning::zone::{LATEST, Zone};
+use openevent_domain::planning::task::{Progress, Task};
+use openevent_domain::planning::zone::{EARLIEST, LATEST, Zone};
 use openevent_domain::tenant::Tenant;
 use openevent_store::planning::events::{
     Audience, Direction, EventRecord, Filter, Key, Listing, Place, Sort,
@@ -30,9 +33,12 @@ use openevent_store::planning::events::{
 use openevent_store::{Error, WriteSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// How often a change is decided again because somebody else was first.
-const ATTEMPTS_MAX: u32 = 16;
+pub(super) const ATTEMPTS_MAX: u32 = 16;
+/// Parts that are copied with an event.
+const COPIED_MAX: usize = 1_000;
 /// Days a copy may be moved.
 const SHIFT_DAYS_MAX: i64 = 366_000;
 
@@ -87,8 +93,15 @@ pub async fn create(
     plan.read(&mut form, Presence::New);
     let first = form.take("status", word(Status::FIRST, Status::as_str)).unwrap_or(Status::Draft);
     let ignored = forms::finish(form)?;
-    let state = State::first(first, now).unwrap_or(State::Draft);
-    add(app, caller, plan, state, &ignored, guard, now).await
+    let event = new(app, caller, plan, State::first(first, now).unwrap_or(State::Draft), now);
+    let mut set = WriteSet::new();
+    add(app, &mut set, &caller.tenant, &event, now)?;
+    guard.commit(&app.store, set, created_reply(&event, &ignored)).await
+}
+
+fn new(app: &App, caller: &Caller, plan: Plan, state: State, now: Millis) -> Event {
+    let id = EventId::mint(now, app.chance.as_ref());
+    Event::new(id, plan, state, caller.credential.as_str().to_owned(), now)
 }
 
 /// Makes an event like another: a draft, perhaps on other days.
@@ -101,7 +114,7 @@ pub async fn clone(
     now: Millis,
 ) -> Result<Reply, Problem> {
     let mut form = if body.is_null() { Form::of(Map::new()) } else { forms::form(body)? };
-    let mut plan = first.plan;
+    let mut plan = first.plan.clone();
     let title = form.take("title", text(TITLE_CHARS_MAX));
     let start = form.take("startDate", time);
     let days = form.take("shiftDays", whole(-SHIFT_DAYS_MAX, SHIFT_DAYS_MAX));
@@ -113,9 +126,87 @@ pub async fn clone(
             "moves the event out of the calendar",
         );
     }
+    let kinds = [("tasks", "tasks:write"), ("budget", "budget:write")];
+    let mut copied = Vec::new();
+    form.set("copy", &mut copied, texts(kinds.len(), WORD_CHARS_MAX));
+    if let Some(odd) = copied.iter().find(|word| kinds.iter().all(|(kind, _)| kind != word)) {
+        form.refuse("copy", format!("cannot copy `{odd}`; it can copy tasks and budget"));
+    }
     let ignored = forms::finish(form)?;
+    let copies = |kind: &str| copied.iter().any(|word| word == kind);
+    for (kind, scope) in kinds {
+        if copies(kind) {
+            caller.require(scope)?;
+        }
+    }
     plan.title = title.unwrap_or(plan.title);
-    add(app, caller, plan, State::Draft, &ignored, guard, now).await
+    let copy = new(app, caller, plan, State::Draft, now);
+    let mut set = WriteSet::new();
+    add(app, &mut set, &caller.tenant, &copy, now)?;
+    if copies("tasks") {
+        copy_tasks(app, &mut set, &caller.tenant, &first, &copy, now).await?;
+    }
+    if copies("budget") {
+        copy_budget(app, &mut set, &caller.tenant, &first.id, &copy.id, now).await?;
+    }
+    guard.commit(&app.store, set, created_reply(&copy, &ignored)).await
+}
+
+/// The tasks of an event for its copy: nothing done yet, due as much later as the copy is, waiting for each other.
+async fn copy_tasks(
+    app: &App,
+    set: &mut WriteSet,
+    tenant: &Tenant,
+    first: &Event,
+    copy: &Event,
+    now: Millis,
+) -> Result<(), Problem> {
+    let from = parts::all::<Task>(app, &parts::branch::<Task>(tenant, &first.id)).await?;
+    check_copied(from.len())?;
+    let ids: BTreeMap<TaskId, TaskId> =
+        from.iter().map(|task| (task.id.clone(), TaskId::mint(now, app.chance.as_ref()))).collect();
+    let later = copy.plan.start_at - first.plan.start_at;
+    let branch = parts::branch::<Task>(tenant, &copy.id);
+    for task in from.into_iter().rev() {
+        let body = Task {
+            status: Progress::Todo,
+            completed_at: None,
+            due_date: task.body.due_date.map(|due| due.saturating_add(later).clamp(EARLIEST, LATEST)),
+            blocked_by: task.body.blocked_by.iter().filter_map(|id| ids.get(id).cloned()).collect(),
+            ..task.body
+        };
+        tasks::add(app, set, &branch, &Hung::new(ids[&task.id].clone(), body, now), now)?;
+    }
+    Ok(())
+}
+
+/// The budget of an event for its copy: everything planned, nothing paid.
+async fn copy_budget(
+    app: &App,
+    set: &mut WriteSet,
+    tenant: &Tenant,
+    first: &EventId,
+    copy: &EventId,
+    now: Millis,
+) -> Result<(), Problem> {
+    let from = parts::all::<Item>(app, &parts::branch::<Item>(tenant, first)).await?;
+    check_copied(from.len())?;
+    let branch = parts::branch::<Item>(tenant, copy);
+    for item in from.into_iter().rev().filter(|item| item.body.status != Certainty::Cancelled) {
+        let body = Item { status: Certainty::Planned, actual_amount: None, ..item.body };
+        let id = BudgetItemId::mint(now, app.chance.as_ref());
+        set.add_part(&branch, &Hung::new(id, body, now).record()?);
+    }
+    Ok(())
+}
+
+fn check_copied(count: usize) -> Result<(), Problem> {
+    if count <= COPIED_MAX {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!(
+        "An event with more than {COPIED_MAX} tasks or budget items cannot be copied with them"
+    )))
 }
 
 /// Moves a plan: to a start, keeping its length, or by days, keeping the time of the day by its clocks.
@@ -135,27 +226,18 @@ fn shift(plan: &mut Plan, start: Option<Millis>, days: Option<i64>) -> bool {
     true
 }
 
-async fn add(
-    app: &App,
-    caller: &Caller,
-    plan: Plan,
-    state: State,
-    ignored: &[String],
-    guard: Guard,
-    now: Millis,
-) -> Result<Reply, Problem> {
-    let id = EventId::mint(now, app.chance.as_ref());
-    let event = Event::new(id, plan, state, caller.credential.as_str().to_owned(), now);
-    let mut set = WriteSet::new();
-    set.add_event(&caller.tenant, &event);
-    tell(app, &mut set, &caller.tenant, "event.created", &event, Map::new(), now)?;
-    let shown = Shown { event_id: Some(event.id.as_str()), ..Shown::of(&event) };
+fn add(app: &App, set: &mut WriteSet, tenant: &Tenant, event: &Event, now: Millis) -> Result<(), Problem> {
+    set.add_event(tenant, event);
+    tell(app, set, tenant, "event.created", event, Map::new(), now)
+}
+
+fn created_reply(event: &Event, ignored: &[String]) -> Reply {
+    let shown = Shown { event_id: Some(event.id.as_str()), ..Shown::of(event) };
     let meta = forms::ignored(Map::from_iter([("created".to_owned(), true.into())]), ignored);
-    let reply = Reply {
+    Reply {
         location: Some(format!("/api/v1/events/{}", event.id)),
-        ..Reply::with(StatusCode::CREATED, &shown, Some(&meta)).tagged_as(etag(&event))
-    };
-    guard.commit(&app.store, set, reply).await
+        ..Reply::with(StatusCode::CREATED, &shown, Some(&meta)).tagged_as(etag(event))
+    }
 }
 
 /// One event.
@@ -172,7 +254,7 @@ pub async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<EventRecord, P
 }
 
 /// An event as it is now that somebody else was first.
-async fn again(app: &App, tenant: &Tenant, id: &EventId) -> Result<EventRecord, Problem> {
+pub(super) async fn again(app: &App, tenant: &Tenant, id: &EventId) -> Result<EventRecord, Problem> {
     app.store.event(tenant, id).await?.ok_or_else(|| Problem::not_found("Event"))
 }
 
@@ -238,6 +320,7 @@ pub async fn delete(
         if_match.check(&etag(&record.event))?;
         let mut set = WriteSet::new();
         set.delete_event(tenant, &record);
+        set.delete_parts(tenant, &record.event.id);
         tell(app, &mut set, tenant, "event.deleted", &record.event, Map::new(), now)?;
         match app.store.submit(set).await {
             Ok(()) => return Ok(Reply::deleted()),

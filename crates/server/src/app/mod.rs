@@ -4,6 +4,7 @@
 //! Not here: paths, headers, query strings.
 
 pub mod announce;
+pub mod budget;
 pub mod calendar;
 pub mod event_types;
 pub mod events;
@@ -11,9 +12,11 @@ pub mod folder;
 pub mod forms;
 pub mod health;
 pub mod intake;
+pub mod parts;
 pub mod runs;
 pub mod schema_book;
 pub mod secrets;
 pub mod signals;
 pub mod stream;
+pub mod tasks;
 pub mod workflows;

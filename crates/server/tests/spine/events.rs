@@ -282,6 +282,45 @@ async fn a_copy_is_a_draft_on_other_days() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_hangs_on_an_event_is_copied_when_that_is_asked_for_and_allowed() {
+    on_both(async |bed: &Bed| {
+        let event = create(bed, json!({"title": "T", "startDate": 1000})).await;
+        let path = format!("{PATH}/{}", id(&event));
+        let post = async |folder: &str, body: Value| {
+            let reply = bed.post(&format!("{path}/{folder}"), &body).await;
+            assert_eq!(reply.status, 201, "{}", reply.text());
+            id(&reply.json()["data"])
+        };
+        let first = post("tasks", json!({"title": "1", "status": "completed", "dueDate": 900})).await;
+        post("tasks", json!({"title": "2", "blockedBy": [first]})).await;
+        let paid =
+            json!({"category": "c", "name": "n", "estimatedAmount": 5, "actualAmount": 6, "status": "paid"});
+        post("budget", paid).await;
+        let weak = bed.key(&["events:*", "budget:*"]).await;
+        let body = json!({"startDate": 5000, "copy": ["tasks", "budget"]});
+
+        let refused =
+            bed.send("POST", &format!("{path}/clone"), &[("x-api-key", &weak), JSON], body.to_string()).await;
+        let copy = bed.post(&format!("{path}/clone"), &body).await.json()["data"].clone();
+        let plain = bed.post(&format!("{path}/clone"), &json!({})).await.json()["data"].clone();
+        let wrong = bed.post(&format!("{path}/clone"), &json!({"copy": ["guests"]})).await;
+
+        let tasks = bed.data(&format!("{PATH}/{}/tasks", id(&copy))).await;
+        let task = |title: &str| {
+            tasks.as_array().and_then(|all| all.iter().find(|one| one["title"] == title)).expect(title)
+        };
+        assert_eq!((&task("1")["status"], &task("1")["dueDate"]), (&json!("todo"), &json!(4900)));
+        assert_eq!(task("2")["blockedBy"], json!([task("1")["id"]]));
+        let item = bed.data(&format!("{PATH}/{}/budget", id(&copy))).await[0].clone();
+        assert_eq!((&item["status"], item.get("actualAmount")), (&json!("planned"), None));
+        assert_eq!(bed.data(&format!("{PATH}/{}/tasks", id(&plain))).await, json!([]));
+        assert_eq!((refused.status, code(&refused).as_str()), (403, "FORBIDDEN"));
+        assert_eq!(refused_fields(&wrong), ["copy".to_owned()].into());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_can_be_subscribed_to_as_calendars() {
     on_both(async |bed: &Bed| {
         let body =

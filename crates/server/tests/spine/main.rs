@@ -5,6 +5,7 @@
 
 mod batches;
 mod bed;
+mod budgets;
 mod catalogue;
 mod clients;
 mod cloud_events;
@@ -23,6 +24,7 @@ mod secrets;
 mod signals;
 mod steering;
 mod stream;
+mod tasks;
 mod tenants;
 mod waiting;
 mod workflows;

@@ -5,4 +5,5 @@
 //! Not here: what is allowed; the domain decides.
 
 pub mod events;
+pub mod parts;
 mod search;
