@@ -169,3 +169,37 @@ async fn an_expression_that_never_ends_faults_its_own_run_while_another_complete
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_a_run_names_its_parent() {
+    on_both(async |bed| {
+        bed.load("inner", "", "do:\n- double:\n    set: { n: '${ $workflow.input.n * 2 }' }\n").await;
+        let child = "{ namespace: shop, name: inner, version: '1.0.0', input: { n: '${ .n }' } }";
+        bed.load("one", "", &format!("do:\n- ask:\n    run: {{ workflow: {child} }}\n")).await;
+        let run =
+            bed.post(&format!("{START}?wait=30s"), &json!({"input": {"n": 4}})).await.json()["data"].clone();
+
+        let inner = bed.data("/api/v1/runs?name=inner").await[0].clone();
+
+        assert_eq!((&run["status"], &run["output"]), (&json!("completed"), &json!({"n": 8})), "{run}");
+        assert_eq!(inner["parent"], json!({"id": run["id"], "depth": 1}), "{inner}");
+        assert_eq!(run.get("parent"), None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_very_many_tasks_says_how_many_are_no_longer_shown() {
+    on_both(async |bed| {
+        let each = "for: { each: n, in: '${ [range(0; 1500)] }' }\n    do:\n    - note:\n        set: { n: '${ $n }' }";
+        bed.load("one", "", &format!("do:\n- count:\n    {each}\n")).await;
+        let run = bed.post(&format!("{START}?wait=30s"), &json!({})).await.json()["data"].clone();
+
+        let shown = run["tasks"].as_array().map(Vec::len).unwrap_or_default() as u64;
+
+        assert_eq!(run["output"], json!({"n": 1_499}), "{}", run["error"]);
+        assert!(shown <= 1_001, "{shown}");
+        assert_eq!(run["tasksOmitted"].as_u64().unwrap_or_default() + shown, 1_501);
+    })
+    .await;
+}
