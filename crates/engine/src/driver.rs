@@ -321,7 +321,8 @@ pub(crate) struct Heard<'a> {
     pub(crate) received_at: Millis,
 }
 
-fn event_of(signal: &NewSignal) -> Value {
+/// A signal that was just made, as runs see it.
+pub(crate) fn event_of(signal: &NewSignal) -> Value {
     let payload = serde_json::from_str(&signal.payload).unwrap_or_default();
     cloud_event(signal.id.as_str(), &signal.name, payload, &signal.attributes, signal.received_at)
 }

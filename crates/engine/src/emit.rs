@@ -4,10 +4,11 @@
 //! Not here: the spine.
 
 use crate::batch::Batch;
+use crate::driver::event_of;
 use crate::lifecycle::QUIET;
 use crate::live::Live;
 use crate::spine::{Draft, Refusal, Spine};
-use openevent_domain::signal::{Attributes, SignalName, cloud_event};
+use openevent_domain::signal::{Attributes, SignalName};
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Fault, FaultKind, Input};
 use serde_json::{Map, Value};
@@ -24,15 +25,7 @@ pub(crate) fn emit(spine: &Spine, live: &Live, op: u64, event: Value, batch: &mu
         spine.admit(draft, batch.now).map_err(refused)
     }) {
         Ok(admitted) => {
-            let signal = &admitted.signal;
-            let payload = serde_json::from_str(&signal.payload).unwrap_or_default();
-            let value = cloud_event(
-                signal.id.as_str(),
-                &signal.name,
-                payload,
-                &signal.attributes,
-                signal.received_at,
-            );
+            let value = event_of(&admitted.signal);
             batch.signal(admitted);
             Input::Done { op, value }
         }
