@@ -111,6 +111,10 @@ id! {
     pub struct EventId("evt");
 }
 id! {
+    /// A vendor's or sponsor's entry in the directory.
+    pub struct EntryId("dir");
+}
+id! {
     /// A task of an event.
     pub struct TaskId("tsk");
 }

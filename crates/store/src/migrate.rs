@@ -25,8 +25,14 @@ macro_rules! migrations {
     };
 }
 
-const ALL: &[Migration] =
-    migrations!["0001_spine", "0002_secrets", "0003_workflows", "0004_planning", "0005_event_parts"];
+const ALL: &[Migration] = migrations![
+    "0001_spine",
+    "0002_secrets",
+    "0003_workflows",
+    "0004_planning",
+    "0005_event_parts",
+    "0006_directory"
+];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";
 const HISTORY: &str =

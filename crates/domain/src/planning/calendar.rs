@@ -104,7 +104,7 @@ fn write_event(lines: &mut Lines, event: &Event, reader: Reader) {
             lines.line(name, &escaped(&text));
         }
     }
-    if let Some(url) = &plan.virtual_platform {
+    if let Some(url) = plan.virtual_platform.as_ref().filter(|_| shows_venue) {
         lines.line("URL", &plain(url));
     }
     lines.line("STATUS", standing(event.state.status()));

@@ -227,20 +227,21 @@ impl Plan {
         }
     }
 
+    /// The members of its JSON form.
+    pub fn members(&self) -> Map<String, Value> {
+        // A plan is made of texts, numbers and JSON: it always has a form, and that is an object.
+        serde_json::to_value(self).ok().and_then(|value| value.as_object().cloned()).unwrap_or_default()
+    }
+
     /// The names of the fields in which two plans differ, with what they are in this one; `null` where it is absent.
     pub fn differences(&self, before: &Self) -> Map<String, Value> {
-        let (before, after) = (members(before), members(self));
+        let (before, after) = (before.members(), self.members());
         let gone =
             before.keys().filter(|name| !after.contains_key(*name)).map(|name| (name.clone(), Value::Null));
         let mut changed: Map<_, _> = gone.collect();
         changed.extend(after.into_iter().filter(|(name, value)| before.get(name) != Some(value)));
         changed
     }
-}
-
-fn members(plan: &Plan) -> Map<String, Value> {
-    // A plan is made of texts, numbers and JSON: it always has a form, and that is an object.
-    serde_json::to_value(plan).ok().and_then(|value| value.as_object().cloned()).unwrap_or_default()
 }
 
 #[cfg(test)]

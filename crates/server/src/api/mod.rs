@@ -12,10 +12,13 @@ pub mod health;
 pub mod index;
 pub mod measures;
 pub mod pages;
+pub mod public;
 pub mod runs;
 pub mod secrets;
 pub mod signals;
+pub mod sponsors;
 pub mod tasks;
+pub mod vendors;
 pub mod workflows;
 
 use crate::state::App;
@@ -33,6 +36,9 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(events::routes())
         .merge(tasks::routes())
         .merge(budget::routes())
+        .merge(vendors::routes())
+        .merge(sponsors::routes())
+        .merge(public::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
         .merge(secrets::routes())

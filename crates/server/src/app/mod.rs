@@ -6,6 +6,7 @@
 pub mod announce;
 pub mod budget;
 pub mod calendar;
+pub mod directory;
 pub mod event_types;
 pub mod events;
 pub mod folder;
@@ -13,6 +14,7 @@ pub mod forms;
 pub mod health;
 pub mod intake;
 pub mod parts;
+pub mod public;
 pub mod runs;
 pub mod schema_book;
 pub mod secrets;

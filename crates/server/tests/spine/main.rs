@@ -9,6 +9,7 @@ mod budgets;
 mod catalogue;
 mod clients;
 mod cloud_events;
+mod directory;
 mod event_lists;
 mod events;
 mod examples;

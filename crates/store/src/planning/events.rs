@@ -203,6 +203,11 @@ impl Store {
         found.map(|row| record(row, Sort::Creation)).transpose()
     }
 
+    /// One event that the public may see, whosever it is.
+    pub async fn public_event(&self, id: &EventId) -> Result<Option<EventRecord>, Error> {
+        self.row(listed(id)).await?.map(|row| record(row, Sort::Creation)).transpose()
+    }
+
     /// A page of a list.
     pub async fn events(
         &self,
@@ -255,6 +260,10 @@ fn by_id(tenant: &Tenant, id: &EventId) -> Select {
         .then("0 FROM events")
         .then_arg("WHERE tenant =", tenant.as_str())
         .and("id =", id.as_str())
+}
+
+fn listed(id: &EventId) -> Select {
+    Select::new(COLUMNS, []).then("0 FROM events WHERE listed = 1").and("id =", id.as_str())
 }
 
 fn filtered(select: Select, listing: &Listing, dialect: Dialect) -> Select {
@@ -380,7 +389,7 @@ pub(crate) fn selects(dialect: Dialect) -> Vec<Select> {
         sort,
         direction: Direction::Descending,
     };
-    let mut selects = vec![by_id(&tenant, &id)];
+    let mut selects = vec![by_id(&tenant, &id), listed(&id)];
     for audience in [Audience::Members(tenant), Audience::Public] {
         for filter in [&Filter::default(), &all] {
             for (sort, key) in [

@@ -4,6 +4,7 @@
 //! version that was read.
 //! Not here: what is allowed; the domain decides.
 
+pub mod directory;
 pub mod events;
 pub mod parts;
 mod search;

@@ -1,0 +1,249 @@
+//! The directory of vendors and sponsors: finding them, and what admins do to it.
+//!
+//! Invariant: who is no admin sees approved entries only, and the public none of their contacts.
+//! Not here: who belongs to which event.
+
+use crate::app::events::ATTEMPTS_MAX;
+use crate::app::forms;
+use crate::face::caller::Caller;
+use crate::face::etag::IfMatch;
+use crate::face::idempotency::Guard;
+use crate::face::list::{List, cursor};
+use crate::face::problem::Problem;
+use crate::face::reply::Reply;
+use crate::state::App;
+use http::StatusCode;
+use openevent_domain::ambient::Millis;
+use openevent_domain::id::EntryId;
+use openevent_domain::planning::directory::{Author, Profile, Review, Side};
+use openevent_domain::planning::form::{Form, Presence, text};
+use openevent_domain::planning::search::Query;
+use openevent_store::planning::directory::{EntryRecord, Filter, Place};
+use openevent_store::{Error, WriteSet};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The scope of admins.
+const ADMIN: &str = "*";
+/// The word of what everybody may see.
+const APPROVED: &str = "approved";
+/// Categories that are listed.
+const GROUPS_MAX: i64 = 1_000;
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 2_000;
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// Anybody.
+    Public,
+    /// Somebody with a key.
+    Member,
+    /// An admin.
+    Admin,
+}
+
+impl Viewer {
+    /// What a caller is to the directory.
+    pub fn of(caller: &Caller) -> Self {
+        if caller.scopes.grant(ADMIN) { Self::Admin } else { Self::Member }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    #[serde(rename = "_id")]
+    underscore_id: &'a str,
+    id: &'a str,
+    #[serde(flatten)]
+    profile: Profile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reviewed_at: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejection_reason: Option<&'a str>,
+    created_at: Millis,
+    updated_at: Millis,
+}
+
+fn shown(entry: &EntryRecord, viewer: Viewer) -> Shown<'_> {
+    let profile = entry.profile.clone();
+    let is_admin = viewer == Viewer::Admin;
+    Shown {
+        underscore_id: &entry.id,
+        id: &entry.id,
+        profile: if viewer == Viewer::Public { profile.without_contacts() } else { profile },
+        status: (viewer != Viewer::Public).then(|| entry.review.as_str()),
+        reviewed_at: entry.review.at().filter(|_| is_admin),
+        rejection_reason: entry.review.reason().filter(|_| is_admin),
+        created_at: entry.created_at,
+        updated_at: entry.updated_at,
+    }
+}
+
+/// A page of the directory.
+pub async fn list(app: &App, side: Side, viewer: Viewer, list: &List) -> Result<Reply, Problem> {
+    let params = &list.params;
+    let review = match viewer {
+        Viewer::Public => Some(APPROVED),
+        Viewer::Member | Viewer::Admin => match params.get("status") {
+            Some("all") if viewer == Viewer::Admin => None,
+            None | Some("all") => Some(APPROVED),
+            Some(_) => params.one_of("status", &Review::WORDS.map(|word| (word, word)))?,
+        },
+    };
+    if viewer != Viewer::Admin && review != Some(APPROVED) {
+        return Err(Problem::forbidden(ADMIN));
+    }
+    let filter = Filter {
+        side,
+        review,
+        group: params.get(side.group_field()).filter(|word| *word != "all").map(str::to_owned),
+        search: params.get("search").and_then(Query::parse),
+    };
+    let place = match list.after::<(i64, Millis, String)>()? {
+        Some((rank, at, id)) => Place::After(rank, at, id),
+        None => Place::Offset(list.offset()),
+    };
+    let mut rows = app.store.entries(&filter, &place, list.limit + 1).await?;
+    let total = app.store.entries_count(&filter).await?;
+    let has_more = rows.len() as i64 > list.limit;
+    rows.truncate(list.limit as usize);
+    let next = rows.last().filter(|_| has_more).map(|row| cursor(&(row.rank, row.created_at, &row.id)));
+    let entries: Vec<_> = rows.iter().map(|entry| shown(entry, viewer)).collect();
+    Ok(list.reply(&entries, &list.meta(total, has_more, next)))
+}
+
+/// The categories or industries there are.
+pub async fn groups(app: &App, side: Side) -> Result<Reply, Problem> {
+    Ok(Reply::ok(&app.store.groups(side, GROUPS_MAX).await?))
+}
+
+/// One entry.
+pub async fn get(app: &App, side: Side, viewer: Viewer, id: &str) -> Result<Reply, Problem> {
+    let entry = find(app, side, id).await?;
+    if viewer != Viewer::Admin && entry.review.as_str() != APPROVED {
+        return Err(missing(side));
+    }
+    Ok(Reply::ok(&shown(&entry, viewer)).tagged())
+}
+
+/// One entry as it is stored.
+pub async fn find(app: &App, side: Side, id: &str) -> Result<EntryRecord, Problem> {
+    let id = EntryId::parse(id).ok_or_else(|| missing(side))?;
+    app.store.entry(side, id.as_str()).await?.ok_or_else(|| missing(side))
+}
+
+fn missing(side: Side) -> Problem {
+    Problem::not_found(match side {
+        Side::Vendor => "Vendor",
+        Side::Sponsor => "Sponsor",
+    })
+}
+
+/// Makes an entry, to be reviewed.
+pub async fn create(app: &App, side: Side, body: Value, guard: Guard, now: Millis) -> Result<Reply, Problem> {
+    let mut form = forms::form(body)?;
+    let mut profile = Profile::default();
+    profile.read(&mut form, side, Presence::New, Author::Admin);
+    let ignored = forms::finish(form)?;
+    let entry = EntryRecord {
+        id: EntryId::mint(now, app.chance.as_ref()).as_str().to_owned(),
+        side,
+        profile,
+        review: Review::Pending,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        rank: 0,
+    };
+    let mut set = WriteSet::new();
+    set.add_entry(&entry);
+    let view = shown(&entry, Viewer::Admin);
+    let meta = forms::ignored(Map::from_iter([("created".to_owned(), true.into())]), &ignored);
+    let reply = Reply {
+        location: Some(format!("/api/v1/{}s/{}", side.as_str(), entry.id)),
+        ..Reply::with(StatusCode::CREATED, &view, Some(&meta))
+    };
+    guard.commit(&app.store, set, reply).await
+}
+
+/// What an admin does to an entry.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Writes it anew, where the body says so.
+    Edit(Value),
+    /// Lets everybody see it.
+    Approve,
+    /// Hides it, with the reason the body gives.
+    Reject(Value),
+}
+
+/// Changes an entry, or does nothing at all.
+pub async fn act(
+    app: &App,
+    side: Side,
+    mut entry: EntryRecord,
+    act: Act,
+    if_match: &IfMatch,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        if_match.check(&Reply::ok(&shown(&entry, Viewer::Admin)).tagged().etag.unwrap_or_default())?;
+        let (profile, review, ignored) = decide(&entry, side, act.clone(), now)?;
+        let is_same = profile == entry.profile && review == entry.review;
+        let updated_at = now.max(entry.updated_at);
+        let after = EntryRecord { profile, review, version: entry.version + 1, updated_at, ..entry.clone() };
+        let after = if is_same { entry.clone() } else { after };
+        let mut set = WriteSet::new();
+        if !is_same {
+            set.change_entry(&after, entry.version);
+        }
+        let reply = acted(&after, &ignored);
+        guard.remember(&mut set, &reply);
+        match app.store.submit(set).await {
+            Ok(()) => return Ok(reply),
+            Err(Error::Missed(_)) if attempt < ATTEMPTS_MAX => entry = find(app, side, &entry.id).await?,
+            Err(error) => return guard.settle(&app.store, error).await,
+        }
+    }
+}
+
+fn decide(
+    entry: &EntryRecord,
+    side: Side,
+    act: Act,
+    now: Millis,
+) -> Result<(Profile, Review, Vec<String>), Problem> {
+    let (mut profile, review) = (entry.profile.clone(), entry.review.clone());
+    match act {
+        Act::Edit(body) => {
+            let mut form = forms::form(body)?;
+            forms::check_change(&form)?;
+            profile.read(&mut form, side, Presence::Known, Author::Admin);
+            Ok((profile, review, forms::finish(form)?))
+        }
+        Act::Approve if matches!(review, Review::Approved { .. }) => Ok((profile, review, Vec::new())),
+        Act::Approve => Ok((profile, Review::Approved { at: now }, Vec::new())),
+        Act::Reject(body) => {
+            let mut form = if body.is_null() { Form::of(Map::new()) } else { forms::form(body)? };
+            let reason = form.take("reason", text(REASON_CHARS_MAX));
+            let ignored = forms::finish(form)?;
+            let is_same = matches!(&review, Review::Rejected { reason: before, .. } if *before == reason);
+            Ok((profile, if is_same { review } else { Review::Rejected { at: now, reason } }, ignored))
+        }
+    }
+}
+
+fn acted(entry: &EntryRecord, ignored: &[String]) -> Reply {
+    let view = shown(entry, Viewer::Admin);
+    match ignored {
+        [] => Reply::ok(&view).tagged(),
+        names => Reply::ok_with_meta(&view, &forms::ignored(Map::new(), names)),
+    }
+}
