@@ -4,7 +4,7 @@
 //! counted by rate limits; everything else of a request is as if it had come over the network.
 //! Not here: finding operations (the engine reads our own document).
 
-use crate::face::caller::{Caller, Credential};
+use crate::face::caller::{Credential, Identity};
 use crate::face::gate::Insider;
 use crate::{api, face};
 use axum::Router;
@@ -60,18 +60,19 @@ impl Local {
 fn translated(given: LocalRequest) -> Option<http::Request<Body>> {
     let project =
         given.tenant.as_str().rsplit_once('.').map_or(given.tenant.as_str(), |(project, _)| project);
-    let caller = Caller {
+    let identity = Identity {
         project_id: ProjectId::trusted(project.to_owned()),
         tenant: given.tenant,
         scopes: Scopes::all(),
         credential: Credential::Workflow(given.run),
+        name: None,
     };
     let mut request = http::Request::builder().method(given.method.as_str()).uri(given.target);
     for (name, value) in given.headers {
         request = request.header(name, value);
     }
     let mut request = request.body(Body::from(given.body)).ok()?;
-    request.extensions_mut().insert(Insider(Arc::new(caller)));
+    request.extensions_mut().insert(Insider(Arc::new(identity)));
     Some(request)
 }
 

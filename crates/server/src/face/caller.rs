@@ -7,11 +7,13 @@
 use super::moment::PastTheGate;
 use super::problem::Problem;
 use axum::extract::FromRequestParts;
+use http::HeaderValue;
 use http::request::Parts;
 use openevent_domain::id::{KeyId, ProjectId, RunId};
 use openevent_domain::scope::Scopes;
 use openevent_domain::tenant::Tenant;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -35,11 +37,20 @@ impl Credential {
             Self::Workflow(run) => run.as_str(),
         }
     }
+
+    /// The word for its kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Key(_) => "key",
+            Self::Workflow(_) => "workflow",
+        }
+    }
 }
 
-/// An authenticated caller.
+/// Whom a credential belongs to; shared by all requests that show it.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub struct Identity {
     /// The data they see.
     pub tenant: Tenant,
     /// Their project.
@@ -48,9 +59,43 @@ pub struct Caller {
     pub scopes: Scopes,
     /// How they showed it.
     pub credential: Credential,
+    /// What people call them: the name of the key.
+    pub name: Option<String>,
+}
+
+/// The request somebody came with.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Its `X-Request-Id`.
+    pub request_id: HeaderValue,
+    /// Where it came from; `None` when it came from within.
+    pub address: Option<IpAddr>,
+}
+
+/// An authenticated caller: who they are, and the request they came with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    identity: Arc<Identity>,
+    /// The request.
+    pub origin: Origin,
+}
+
+impl Deref for Caller {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.identity
+    }
 }
 
 impl Caller {
+    /// Somebody with a request.
+    pub fn new(identity: Arc<Identity>, origin: Origin) -> Self {
+        Self { identity, origin }
+    }
+}
+
+impl Identity {
     /// Whether they came with the operator's static token.
     pub fn is_operator(&self) -> bool {
         self.credential == Credential::Operator
@@ -64,7 +109,7 @@ impl Caller {
 
 /// Any valid credential.
 #[derive(Clone, Debug)]
-pub struct Anyone(pub Arc<Caller>);
+pub struct Anyone(pub Caller);
 
 impl Deref for Anyone {
     type Target = Caller;
@@ -78,7 +123,7 @@ impl<S: Sync> FromRequestParts<S> for Anyone {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let caller = parts.extensions.get::<Arc<Caller>>().cloned();
+        let caller = parts.extensions.get::<Caller>().cloned();
         caller.map(Self).ok_or_else(|| Problem::internal(PastTheGate))
     }
 }
@@ -92,14 +137,14 @@ pub trait Scope: Send + Sync + 'static {
 /// A caller who holds the scope `S`.
 #[derive(Clone, Debug)]
 pub struct Can<S> {
-    caller: Arc<Caller>,
+    caller: Caller,
     scope: PhantomData<S>,
 }
 
 impl<S> Can<S> {
     /// The caller, to be kept.
-    pub fn caller(&self) -> Arc<Caller> {
-        Arc::clone(&self.caller)
+    pub fn caller(&self) -> Caller {
+        self.caller.clone()
     }
 }
 

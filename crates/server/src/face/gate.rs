@@ -5,7 +5,7 @@
 //! Not here: what the single steps mean; each has a file of its own beside this one.
 
 use super::access::{self, Access};
-use super::caller::Caller;
+use super::caller::{Caller, Identity, Origin};
 use super::moment::Moment;
 use super::problem::{Code, Problem};
 use super::rates::Subject;
@@ -41,32 +41,37 @@ struct Visit {
 /// Put into a request by this process itself: its caller needs no credential and is not counted. Nothing that comes
 /// over a socket can carry it.
 #[derive(Clone, Debug)]
-pub(crate) struct Insider(pub(crate) Arc<Caller>);
+pub(crate) struct Insider(pub(crate) Arc<Identity>);
 
 /// Where a call stands after credential and rate limit.
 struct Admission {
     verdict: Option<Verdict>,
-    outcome: Result<Option<Arc<Caller>>, Problem>,
+    outcome: Result<Option<Arc<Identity>>, Problem>,
 }
 
 /// The middleware.
 pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let visit = Visit::of(&app, &request);
-    let address = client::address(&request, app.settings.client_address_header.as_ref());
+    let mut peer = client::peer(&request, app.settings.client_address_header.as_ref());
+    let address = client::class(peer);
     if visit.method == Method::OPTIONS && request.uri().path().starts_with("/api/") {
         return visit.preflight(&app, address);
     }
     let admission = match request.extensions_mut().remove::<Insider>() {
-        Some(Insider(caller)) => Admission { verdict: None, outcome: Ok(Some(caller)) },
+        Some(Insider(identity)) => {
+            peer = None;
+            Admission { verdict: None, outcome: Ok(Some(identity)) }
+        }
         None => admit(&app, request.uri().path(), request.headers(), address, visit.now).await,
     };
     let response = match admission.outcome {
         Err(problem) => problem.into_response(),
-        Ok(caller) => {
+        Ok(identity) => {
             let extensions = request.extensions_mut();
             extensions.insert(Moment(visit.now));
-            if let Some(caller) = caller {
-                extensions.insert(caller);
+            if let Some(identity) = identity {
+                let origin = Origin { request_id: visit.id.clone(), address: peer };
+                extensions.insert(Caller::new(identity, origin));
             }
             let span = visit.span();
             run(next, request).instrument(span).await
@@ -106,7 +111,7 @@ async fn admit(app: &App, path: &str, headers: &HeaderMap, address: IpAddr, now:
         Access::Credential => match app.keyring.identify(headers, &app.rates, now).await {
             Ok(Some(known)) => {
                 let verdict = known.metered.map(|(meter, limit)| app.rates.hit(&meter, limit, now));
-                Admission::limited(verdict, now, Ok(Some(known.caller)))
+                Admission::limited(verdict, now, Ok(Some(known.identity)))
             }
             Ok(None) => Admission::limited(Some(anonymous()), now, Err(Problem::unauthorized())),
             Err(error) => {
@@ -119,7 +124,11 @@ async fn admit(app: &App, path: &str, headers: &HeaderMap, address: IpAddr, now:
 
 impl Admission {
     /// What was decided, unless the limit is reached.
-    fn limited(verdict: Option<Verdict>, now: Millis, outcome: Result<Option<Arc<Caller>>, Problem>) -> Self {
+    fn limited(
+        verdict: Option<Verdict>,
+        now: Millis,
+        outcome: Result<Option<Arc<Identity>>, Problem>,
+    ) -> Self {
         let refused = verdict.filter(|verdict| !verdict.admitted);
         let outcome = match refused {
             Some(verdict) => Err(Problem::rate_limited(verdict.retry_after_s(now))),

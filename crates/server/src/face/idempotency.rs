@@ -96,7 +96,7 @@ impl<D: Decode> FromRequest<Arc<App>> for Once<D> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Stopped> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let caller = request.extensions().get::<Arc<Caller>>().cloned();
+        let caller = request.extensions().get::<Caller>().cloned();
         let moment = request.extensions().get::<Moment>().copied();
         let key = key_of(request.headers())?;
         let sent = receive::<D>(request).await?;

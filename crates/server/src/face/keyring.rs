@@ -4,7 +4,7 @@
 //! for every time, so that a new one works at once.
 //! Not here: reading the headers (see `credential`), scopes (see `caller`).
 
-use super::caller::{Caller, Credential};
+use super::caller::{Credential, Identity};
 use super::credential::{Bearer, is_readable, offered};
 use super::rates::{Meter, Rates, Subject};
 use crate::settings::Settings;
@@ -37,7 +37,7 @@ type Fingerprint = [u8; 32];
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Whose it is.
-    pub caller: Arc<Caller>,
+    pub identity: Arc<Identity>,
     /// Its limit and count; `None` is unlimited.
     pub metered: Option<(Arc<Meter>, Limit)>,
 }
@@ -67,15 +67,16 @@ impl Entry {
 impl Keyring {
     /// The credentials of a server whose operator acts for `project`.
     pub fn new(store: Arc<Store>, rates: &Rates, settings: &Settings, project: &ProjectId) -> Self {
-        let caller = Caller {
+        let identity = Identity {
             tenant: Tenant::of(project, Environment::Live),
             project_id: project.clone(),
             scopes: Scopes::all(),
             credential: Credential::Operator,
+            name: None,
         };
         let limit = settings.static_rate_per_minute.map(Limit::per_minute);
         let metered = limit.map(|limit| (rates.meter(&Subject::Operator), limit));
-        let operator = Known { caller: Arc::new(caller), metered };
+        let operator = Known { identity: Arc::new(identity), metered };
         Self { store, token: token(settings), operator, keys: RwLock::default() }
     }
 
@@ -100,8 +101,8 @@ impl Keyring {
     }
 
     /// The caller behind the static token: who acts when the server acts for its operator.
-    pub fn operator(&self) -> Arc<Caller> {
-        Arc::clone(&self.operator.caller)
+    pub fn operator(&self) -> Arc<Identity> {
+        Arc::clone(&self.operator.identity)
     }
 
     fn is_static(&self, token: &str) -> bool {
@@ -144,15 +145,16 @@ impl Keyring {
 }
 
 fn known(record: &KeyRecord, rates: &Rates) -> Known {
-    let caller = Caller {
+    let identity = Identity {
         tenant: record.tenant.clone(),
         project_id: record.project_id.clone(),
         scopes: record.scopes.clone(),
         credential: Credential::Key(record.id.clone()),
+        name: Some(record.name.clone()),
     };
     let limit = Limit::per_hour(record.rate_limit.unwrap_or(DEFAULT_PER_HOUR));
     let meter = rates.meter(&Subject::Key(record.id.clone()));
-    Known { caller: Arc::new(caller), metered: Some((meter, limit)) }
+    Known { identity: Arc::new(identity), metered: Some((meter, limit)) }
 }
 
 fn token(settings: &Settings) -> Option<Fingerprint> {
