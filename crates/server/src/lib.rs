@@ -9,6 +9,7 @@ pub mod app;
 mod connections;
 pub mod face;
 mod local;
+pub mod pages;
 mod serve;
 mod settings;
 mod state;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 pub fn router(app: Arc<App>) -> Router {
     let (routes, document) = api::routes().split_for_parts();
     let document = face::openapi::finish(&document);
-    let mut routes = routes.merge(api::pages::routes(document));
+    let mut routes = routes.merge(pages::routes(&document));
     if app.settings.bench {
         routes = routes.merge(api::bench::routes());
     }

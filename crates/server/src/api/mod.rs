@@ -11,7 +11,6 @@ pub mod events;
 pub mod health;
 pub mod index;
 pub mod measures;
-pub mod pages;
 pub mod public;
 pub mod runs;
 pub mod secrets;

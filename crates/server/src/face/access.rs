@@ -31,6 +31,13 @@ pub fn of(path: &str) -> Access {
     if path.starts_with("/api/") && path != "/api/health" { Access::Open } else { Access::Free }
 }
 
+/// Whether people come here with a browser: refusals are pages then, if the browser takes pages.
+pub fn is_page(path: &str) -> bool {
+    let is_under =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    !["/api", "/bench", "/health", "/metrics", "/openapi.json", "/assets"].into_iter().any(is_under)
+}
+
 /// Whether scripts of other origins may call this path.
 pub fn is_cross_origin(path: &str) -> bool {
     path.starts_with("/api/") || matches!(path, "/health" | "/openapi.json")
@@ -39,6 +46,16 @@ pub fn is_cross_origin(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_programs_call_is_no_page() {
+        for path in ["/api", "/api/v1/nothing", "/health", "/metrics", "/openapi.json", "/bench/ack"] {
+            assert!(!is_page(path), "{path}");
+        }
+        for path in ["/", "/docs", "/nothing", "/apiary", "/healthy"] {
+            assert!(is_page(path), "{path}");
+        }
+    }
 
     #[test]
     fn a_path_is_classed_by_its_prefix() {

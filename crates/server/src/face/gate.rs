@@ -11,10 +11,12 @@ use super::problem::{Code, Problem};
 use super::rates::Subject;
 use super::telemetry::NO_ROUTE;
 use super::{client, etag, mapping, request_id, stamp};
+use crate::pages::failure;
 use crate::state::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::FutureExt;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -34,8 +36,16 @@ struct Visit {
     method: Method,
     route: Option<MatchedPath>,
     is_cross_origin: bool,
-    wants_problem_json: bool,
+    form: Form,
     if_none_match: Option<HeaderValue>,
+}
+
+/// How a refusal is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Envelope,
+    ProblemJson,
+    Page,
 }
 
 /// Put into a request by this process itself: its caller needs no credential and is not counted. Nothing that comes
@@ -142,10 +152,6 @@ impl Visit {
     fn of(app: &App, request: &Request) -> Self {
         let headers = request.headers();
         let now = app.clock.now();
-        let is_problem_json = |value: &HeaderValue| {
-            let value = value.as_bytes();
-            value.windows(PROBLEM_JSON.len()).any(|part| part.eq_ignore_ascii_case(PROBLEM_JSON.as_bytes()))
-        };
         Self {
             began: Instant::now(),
             now,
@@ -153,7 +159,7 @@ impl Visit {
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
             is_cross_origin: access::is_cross_origin(request.uri().path()),
-            wants_problem_json: headers.get_all(ACCEPT).iter().any(is_problem_json),
+            form: Form::of(request.uri().path(), headers),
             if_none_match: headers.get(IF_NONE_MATCH).cloned(),
         }
     }
@@ -211,20 +217,16 @@ impl Visit {
             return response;
         }
         let is_ours = response.extensions().get::<Problem>().is_some();
-        if is_ours && !self.wants_problem_json {
+        if is_ours && self.form == Form::Envelope {
             return response;
         }
         let problem = response.extensions_mut().remove::<Problem>();
         let problem = problem.unwrap_or_else(|| mapping::of_status(status));
         let (mut parts, _) = response.into_parts();
-        let (kind, body) = if self.wants_problem_json {
-            (PROBLEM_JSON, problem.problem_json(request_id::text(&self.id)))
-        } else {
-            ("application/json", problem.envelope())
-        };
+        let (headers, body) = self.form.write(&problem, request_id::text(&self.id));
         parts.status = problem.status();
         parts.headers.remove(CONTENT_LENGTH);
-        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        parts.headers.extend(headers);
         parts.extensions.insert(problem);
         Response::from_parts(parts, body.into())
     }
@@ -263,6 +265,34 @@ impl Visit {
 }
 
 const PROBLEM_JSON: &str = "application/problem+json";
+const HTML: &str = "text/html";
+
+impl Form {
+    /// What the caller takes; pages only where there are pages.
+    fn of(path: &str, headers: &HeaderMap) -> Self {
+        let takes = |kind: &str| {
+            headers.get_all(ACCEPT).iter().any(|value| {
+                value.as_bytes().windows(kind.len()).any(|part| part.eq_ignore_ascii_case(kind.as_bytes()))
+            })
+        };
+        if takes(PROBLEM_JSON) {
+            return Self::ProblemJson;
+        }
+        if access::is_page(path) && takes(HTML) { Self::Page } else { Self::Envelope }
+    }
+
+    fn write(self, problem: &Problem, request_id: &str) -> (HeaderMap, Bytes) {
+        let page = (self == Self::Page).then(|| failure::page(problem, request_id)).flatten();
+        if let Some(page) = page {
+            return page.into_parts();
+        }
+        let (kind, body) = match self {
+            Self::ProblemJson => (PROBLEM_JSON, problem.problem_json(request_id)),
+            Self::Envelope | Self::Page => ("application/json", problem.envelope()),
+        };
+        (HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]), body)
+    }
+}
 
 /// An error and what caused it, for the log.
 fn chain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {

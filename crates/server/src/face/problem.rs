@@ -253,6 +253,11 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
+    /// After how many seconds trying again is right, when that is known.
+    pub fn retry_after_s(&self) -> Option<i64> {
+        self.0.retry_after_s
+    }
+
     /// The status line's number.
     pub fn status(&self) -> StatusCode {
         self.0.code.status()

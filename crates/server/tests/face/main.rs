@@ -10,5 +10,6 @@ mod drain;
 mod envelope;
 mod event_types;
 mod idempotency;
+mod pages;
 mod rates;
 mod support;
