@@ -51,6 +51,11 @@ async fn round(store: &Store, now: Millis, retention_ms: Option<u64>) -> Result<
             break;
         }
     }
+    for _ in 0..BITES_MAX {
+        if !store.retire_audits(before).await? {
+            break;
+        }
+    }
     Ok(())
 }
 

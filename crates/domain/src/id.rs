@@ -123,6 +123,10 @@ id! {
     pub struct BudgetItemId("bud");
 }
 id! {
+    /// A row of the audit log.
+    pub struct AuditId("aud");
+}
+id! {
     /// A project: the tenant a person thinks of.
     pub struct ProjectId("prj");
 }

@@ -6,12 +6,13 @@
 use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
 use crate::{
-    event_types, gate, gathered, idempotency, keys, lease, maintenance, planning, rates, runs, schedules,
-    secrets, signals, snapshots, workflows,
+    audit, event_types, gate, gathered, idempotency, keys, lease, maintenance, planning, rates, runs,
+    schedules, secrets, signals, snapshots, workflows,
 };
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
     let all = [
+        audit::STATEMENTS,
         event_types::STATEMENTS,
         gate::STATEMENTS,
         gathered::STATEMENTS,
@@ -34,6 +35,7 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
 
 fn bulks() -> impl Iterator<Item = &'static Bulk> {
     let all = [
+        audit::BULKS,
         gathered::BULKS,
         idempotency::BULKS,
         keys::BULKS,
@@ -49,6 +51,7 @@ fn bulks() -> impl Iterator<Item = &'static Bulk> {
 
 fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
     let all = [
+        audit::selects(),
         event_types::selects(),
         gate::selects(),
         gathered::selects(),

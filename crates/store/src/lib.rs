@@ -19,6 +19,7 @@ mod value;
 mod wake;
 mod write;
 
+pub mod audit;
 pub mod event_types;
 pub mod gate;
 pub mod gathered;

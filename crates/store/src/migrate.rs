@@ -31,7 +31,8 @@ const ALL: &[Migration] = migrations![
     "0003_workflows",
     "0004_planning",
     "0005_event_parts",
-    "0006_directory"
+    "0006_directory",
+    "0009_audit",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

@@ -4,6 +4,7 @@
 //! Not here: paths, headers, query strings.
 
 pub mod announce;
+pub mod audit;
 pub mod budget;
 pub mod calendar;
 pub mod directory;

@@ -128,6 +128,16 @@ impl<S: Sync> FromRequestParts<S> for Anyone {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for Origin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let known = parts.extensions.get::<Caller>().map(|caller| &caller.origin);
+        let origin = known.or_else(|| parts.extensions.get::<Self>()).cloned();
+        origin.ok_or_else(|| Problem::internal(PastTheGate))
+    }
+}
+
 /// A scope as a type.
 pub trait Scope: Send + Sync + 'static {
     /// The word a key must hold.

@@ -79,9 +79,10 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
         Ok(identity) => {
             let extensions = request.extensions_mut();
             extensions.insert(Moment(visit.now));
-            if let Some(identity) = identity {
-                let origin = Origin { request_id: visit.id.clone(), address: peer };
-                extensions.insert(Caller::new(identity, origin));
+            let origin = Origin { request_id: visit.id.clone(), address: peer };
+            match identity {
+                Some(identity) => drop(extensions.insert(Caller::new(identity, origin))),
+                None => drop(extensions.insert(origin)),
             }
             let span = visit.span();
             run(next, request).instrument(span).await
