@@ -28,8 +28,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.setup_only {
         return Ok(());
     }
-    // The suites start the real program, so it must be there and up to date before they run.
-    cmd::run(cmd::cargo().args(["build", "--package", "openevent"]))?;
     let cluster = Cluster::start(&bin_dir, &std::env::temp_dir())?;
     let with_services = |command: &mut Command| {
         command
