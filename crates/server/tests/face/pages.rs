@@ -52,7 +52,7 @@ async fn files_have_the_hash_of_their_bytes_in_their_path_and_may_be_kept() {
 #[tokio::test]
 async fn people_get_refusals_as_pages_and_programs_as_envelopes() {
     let (_place, server) = fresh().await;
-    let page = server.get("/nothing/<b>", &[BROWSER]).await;
+    let page = server.get("/nothing/%3Cb%3E", &[BROWSER]).await;
     assert_eq!((page.status, page.header("content-type")), (404, Some("text/html; charset=utf-8")));
     assert!(page.header("content-security-policy").is_some() && page.header("etag").is_none());
     let html = page.text();
