@@ -131,6 +131,15 @@ id! {
     pub struct ProjectId("prj");
 }
 
+id! {
+    /// A person who signs in.
+    pub struct UserId("usr");
+}
+id! {
+    /// One sign-in of a person, until it ends.
+    pub struct SessionId("ses");
+}
+
 /// A signal's id: a bare UUIDv7, called `event_id` on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

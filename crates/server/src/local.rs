@@ -1,7 +1,8 @@
 //! This server as its own workflows reach it: the same router, without a socket.
 //!
-//! Invariant: a workflow acts for its run's tenant with all rights of the project, and is neither the operator nor
-//! counted by rate limits; everything else of a request is as if it had come over the network.
+//! Invariant: a workflow acts for its run's tenant as a manager of the project does: it reads and writes everything,
+//! but makes no keys. It is neither the operator nor counted by rate limits; everything else of a request is as if it
+//! had come over the network.
 //! Not here: finding operations (the engine reads our own document).
 
 use crate::face::caller::{Credential, Identity};
@@ -12,7 +13,7 @@ use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, Limited};
 use openevent_domain::id::ProjectId;
-use openevent_domain::scope::Scopes;
+use openevent_domain::role::Role;
 use openevent_engine::{LocalAnswer, LocalApi, LocalRequest};
 use serde_json::Value;
 use std::future::Future;
@@ -63,7 +64,8 @@ fn translated(given: LocalRequest) -> Option<http::Request<Body>> {
     let identity = Identity {
         project_id: ProjectId::trusted(project.to_owned()),
         tenant: given.tenant,
-        scopes: Scopes::all(),
+        scopes: Role::Manager.scopes(),
+        is_instance: false,
         credential: Credential::Workflow(given.run),
         name: None,
     };

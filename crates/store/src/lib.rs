@@ -25,6 +25,7 @@ pub mod gate;
 pub mod gathered;
 pub mod idempotency;
 pub mod keys;
+pub mod place;
 pub mod planning;
 pub mod rates;
 pub mod runs;

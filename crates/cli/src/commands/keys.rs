@@ -121,6 +121,9 @@ async fn make(node: &Node, create: &KeyCreate, wanted: Wanted, output: Output) -
         revoked_at: None,
         last_used_at: None,
         created_at: now,
+        is_instance: true,
+        created_by: None,
+        version: 1,
     };
     let mut set = WriteSet::new();
     set.add_key(&record);

@@ -4,6 +4,7 @@
 //! it. How to add one: `docs/adding-an-endpoint.md`.
 //! Not here: decisions (`app`), the framework (`face`).
 
+pub mod api_keys;
 pub mod bench;
 pub mod budget;
 pub mod event_types;
@@ -41,4 +42,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(workflows::routes())
         .merge(runs::routes())
         .merge(secrets::routes())
+        .merge(api_keys::routes())
 }

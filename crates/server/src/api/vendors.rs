@@ -5,7 +5,7 @@
 
 use crate::app::directory::{self as use_case, Act, Viewer};
 use crate::face::body::{Json, MaybeJson, Nothing};
-use crate::face::caller::{Anyone, Can, Everything, ReadVendors};
+use crate::face::caller::{Admin, Anyone, Can, ReadVendors};
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -147,7 +147,7 @@ async fn get(
     security(("apiKey" = ["*"])),
 )]
 async fn create(
-    _caller: Can<Everything>,
+    _caller: Admin,
     State(app): State<Arc<App>>,
     Moment(now): Moment,
     Once { body: Json(body), guard }: Once<Json<Value>>,
@@ -166,7 +166,7 @@ async fn create(
     security(("apiKey" = ["*"])),
 )]
 async fn change(
-    _caller: Can<Everything>,
+    _caller: Admin,
     State(app): State<Arc<App>>,
     Target(entry): Target,
     Moment(now): Moment,
@@ -186,7 +186,7 @@ async fn change(
     security(("apiKey" = ["*"])),
 )]
 async fn approve(
-    _caller: Can<Everything>,
+    _caller: Admin,
     State(app): State<Arc<App>>,
     Target(entry): Target,
     Moment(now): Moment,
@@ -215,7 +215,7 @@ struct VendorRejection {
     security(("apiKey" = ["*"])),
 )]
 async fn reject(
-    _caller: Can<Everything>,
+    _caller: Admin,
     State(app): State<Arc<App>>,
     Target(entry): Target,
     Moment(now): Moment,

@@ -23,8 +23,6 @@ use openevent_store::{Error, WriteSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// The scope of admins.
-const ADMIN: &str = "*";
 /// The word of what everybody may see.
 const APPROVED: &str = "approved";
 /// Categories that are listed.
@@ -46,7 +44,7 @@ pub enum Viewer {
 impl Viewer {
     /// What a caller is to the directory.
     pub fn of(caller: &Caller) -> Self {
-        if caller.scopes.grant(ADMIN) { Self::Admin } else { Self::Member }
+        if caller.is_admin() { Self::Admin } else { Self::Member }
     }
 }
 
@@ -95,7 +93,7 @@ pub async fn list(app: &App, side: Side, viewer: Viewer, list: &List) -> Result<
         },
     };
     if viewer != Viewer::Admin && review != Some(APPROVED) {
-        return Err(Problem::forbidden(ADMIN));
+        return Err(Problem::admins_only());
     }
     let filter = Filter {
         side,

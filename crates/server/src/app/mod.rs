@@ -14,6 +14,7 @@ pub mod folder;
 pub mod forms;
 pub mod health;
 pub mod intake;
+pub mod keys;
 pub mod parts;
 pub mod public;
 pub mod runs;

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use axum::extract::FromRequestParts;
 use http::HeaderValue;
 use http::request::Parts;
-use openevent_domain::id::{KeyId, ProjectId, RunId};
+use openevent_domain::id::{KeyId, ProjectId, RunId, SessionId, UserId};
 use openevent_domain::scope::Scopes;
 use openevent_domain::tenant::Tenant;
 use std::marker::PhantomData;
@@ -26,6 +26,13 @@ pub enum Credential {
     Key(KeyId),
     /// A run of the project's own workflows.
     Workflow(RunId),
+    /// A person who signed in.
+    User {
+        /// Who.
+        id: UserId,
+        /// In which session.
+        session: SessionId,
+    },
 }
 
 impl Credential {
@@ -35,6 +42,15 @@ impl Credential {
             Self::Operator => "operator",
             Self::Key(id) => id.as_str(),
             Self::Workflow(run) => run.as_str(),
+            Self::User { id, .. } => id.as_str(),
+        }
+    }
+
+    /// The person, when it is one.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::User { id, .. } => Some(id),
+            Self::Operator | Self::Key(_) | Self::Workflow(_) => None,
         }
     }
 
@@ -44,6 +60,7 @@ impl Credential {
             Self::Operator => "operator",
             Self::Key(_) => "key",
             Self::Workflow(_) => "workflow",
+            Self::User { .. } => "user",
         }
     }
 }
@@ -57,9 +74,11 @@ pub struct Identity {
     pub project_id: ProjectId,
     /// What they may do.
     pub scopes: Scopes,
+    /// Whether their `*` reaches beyond their project.
+    pub is_instance: bool,
     /// How they showed it.
     pub credential: Credential,
-    /// What people call them: the name of the key.
+    /// What people call them: the name of the key, a person's e-mail address.
     pub name: Option<String>,
 }
 
@@ -101,6 +120,12 @@ impl Identity {
         self.credential == Credential::Operator
     }
 
+    /// Whether they are an admin of the whole instance: the static token, a key with `*` that an admin made, an
+    /// admin's session.
+    pub fn is_admin(&self) -> bool {
+        self.is_instance && self.scopes.grant(Everything::WORD)
+    }
+
     /// Refuses unless the caller holds the scope.
     pub fn require(&self, scope: &str) -> Result<(), Problem> {
         if self.scopes.grant(scope) { Ok(()) } else { Err(Problem::forbidden(scope)) }
@@ -135,6 +160,27 @@ impl<S: Sync> FromRequestParts<S> for Origin {
         let known = parts.extensions.get::<Caller>().map(|caller| &caller.origin);
         let origin = known.or_else(|| parts.extensions.get::<Self>()).cloned();
         origin.ok_or_else(|| Problem::internal(PastTheGate))
+    }
+}
+
+/// An admin of the whole instance. The directory, users and projects are theirs.
+#[derive(Clone, Debug)]
+pub struct Admin(pub Caller);
+
+impl Deref for Admin {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Anyone(caller) = Anyone::from_request_parts(parts, state).await?;
+        if caller.is_admin() { Ok(Self(caller)) } else { Err(Problem::admins_only()) }
     }
 }
 
@@ -220,7 +266,7 @@ scopes! {
     ReadRuns = "runs:read",
     /// Starting and steering runs.
     WriteRuns = "runs:write",
-    /// Administration: keys, webhooks, the directory.
+    /// Administration of a project: keys, webhooks. What is the whole instance's takes [`Admin`].
     Everything = "*",
 }
 

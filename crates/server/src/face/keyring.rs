@@ -1,7 +1,7 @@
 //! Who a credential belongs to: the static token, and API keys read through a small cache.
 //!
-//! Invariant: a key revoked or made in another process is seen within [`FRESH_MS`]; a key nobody knows is asked
-//! for every time, so that a new one works at once.
+//! Invariant: a key revoked or changed in another process is seen so within [`FRESH_MS`], in this one at once
+//! (see [`Keyring::forget`]); a key nobody knows is asked for every time, so that a new one works at once.
 //! Not here: reading the headers (see `credential`), scopes (see `caller`).
 
 use super::caller::{Credential, Identity};
@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use http::HeaderMap;
 use openevent_domain::ambient::Millis;
 use openevent_domain::api_key::hex;
-use openevent_domain::id::ProjectId;
+use openevent_domain::id::{KeyId, ProjectId, UserId};
 use openevent_domain::rate::{DEFAULT_PER_HOUR, Limit};
 use openevent_domain::scope::Scopes;
 use openevent_domain::tenant::{Environment, Tenant};
@@ -48,7 +48,15 @@ pub struct Keyring {
     store: Arc<Store>,
     token: Option<Fingerprint>,
     operator: Known,
-    keys: RwLock<HashMap<Fingerprint, Arc<Entry>>>,
+    keys: RwLock<Keys>,
+}
+
+/// Records that are believed for a while.
+#[derive(Debug, Default)]
+struct Keys {
+    entries: HashMap<Fingerprint, Arc<Entry>>,
+    /// Moves when one is forgotten, so that what was read before is not believed after.
+    forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -71,6 +79,7 @@ impl Keyring {
             tenant: Tenant::of(project, Environment::Live),
             project_id: project.clone(),
             scopes: Scopes::all(),
+            is_instance: true,
             credential: Credential::Operator,
             name: None,
         };
@@ -114,7 +123,7 @@ impl Keyring {
             return Ok(None);
         }
         let fingerprint: Fingerprint = Sha256::digest(key.as_bytes()).into();
-        let cached = self.keys.read().get(&fingerprint).cloned();
+        let cached = self.keys.read().entries.get(&fingerprint).cloned();
         let entry = match cached.filter(|entry| entry.is_fresh(now)) {
             Some(entry) => Some(entry),
             None => self.read(fingerprint, rates, now).await?,
@@ -128,19 +137,44 @@ impl Keyring {
         rates: &Rates,
         now: Millis,
     ) -> Result<Option<Arc<Entry>>, Error> {
+        let forgotten = self.keys.read().forgotten;
         let Some(record) = self.store.key_by_hash(&hex(&fingerprint)).await? else {
-            self.keys.write().remove(&fingerprint);
+            self.keys.write().entries.remove(&fingerprint);
             return Ok(None);
         };
         let entry = Arc::new(Entry { known: known(&record, rates), record, read_at: now });
-        let mut keys = self.keys.write();
-        if keys.len() >= KEYS_MAX {
-            keys.retain(|_, entry| entry.is_fresh(now));
-        }
-        if keys.len() < KEYS_MAX {
-            keys.insert(fingerprint, Arc::clone(&entry));
-        }
+        self.keys.write().believe(fingerprint, &entry, forgotten, now);
         Ok(Some(entry))
+    }
+
+    /// Asks for this key anew from now on: it was changed.
+    pub fn forget(&self, id: &KeyId) {
+        self.forget_where(|record| record.id == *id);
+    }
+
+    /// Asks anew for the keys that somebody made.
+    pub fn forget_made_by(&self, maker: &UserId) {
+        self.forget_where(|record| record.created_by.as_ref() == Some(maker));
+    }
+
+    fn forget_where(&self, is_changed: impl Fn(&KeyRecord) -> bool) {
+        let mut keys = self.keys.write();
+        keys.forgotten += 1;
+        keys.entries.retain(|_, entry| !is_changed(&entry.record));
+    }
+}
+
+impl Keys {
+    fn believe(&mut self, fingerprint: Fingerprint, entry: &Arc<Entry>, forgotten: u64, now: Millis) {
+        if self.forgotten != forgotten {
+            return;
+        }
+        if self.entries.len() >= KEYS_MAX {
+            self.entries.retain(|_, entry| entry.is_fresh(now));
+        }
+        if self.entries.len() < KEYS_MAX {
+            self.entries.insert(fingerprint, Arc::clone(entry));
+        }
     }
 }
 
@@ -149,6 +183,7 @@ fn known(record: &KeyRecord, rates: &Rates) -> Known {
         tenant: record.tenant.clone(),
         project_id: record.project_id.clone(),
         scopes: record.scopes.clone(),
+        is_instance: record.is_instance,
         credential: Credential::Key(record.id.clone()),
         name: Some(record.name.clone()),
     };

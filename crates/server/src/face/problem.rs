@@ -154,6 +154,12 @@ impl Problem {
         Self::new(Code::Forbidden, message).with_details(vec![FieldIssue::new("scope", scope)])
     }
 
+    /// 403 for a duty of the admins of the instance.
+    pub fn admins_only() -> Self {
+        let message = "This needs the scope * of an admin of the instance";
+        Self::new(Code::Forbidden, message).with_details(vec![FieldIssue::new("scope", "*")])
+    }
+
     /// 404 for an object, also for one that is somebody else's.
     pub fn not_found(what: &str) -> Self {
         Self::new(Code::NotFound, format!("{what} not found"))

@@ -193,6 +193,9 @@ impl Server {
             revoked_at: None,
             last_used_at: None,
             created_at: self.clock.now_ms(),
+            is_instance: true,
+            created_by: None,
+            version: 1,
         }
     }
 

@@ -288,6 +288,9 @@ impl Bed {
             revoked_at: None,
             last_used_at: None,
             created_at: now,
+            is_instance: true,
+            created_by: None,
+            version: 1,
         };
         let mut set = WriteSet::new();
         set.add_key(&record);

@@ -3,6 +3,7 @@
 //! Invariant: nothing sleeps; a test waits for a run, for the outside, or for the stream.
 //! Not here: crashes (the binary's suite), the face's own rules (`tests/face`).
 
+mod api_keys;
 mod batches;
 mod bed;
 mod budgets;

@@ -173,6 +173,9 @@ pub(crate) fn key(project: &Project, hash: &str) -> KeyRecord {
         revoked_at: None,
         last_used_at: None,
         created_at: NOW,
+        is_instance: true,
+        created_by: None,
+        version: 1,
     }
 }
 
