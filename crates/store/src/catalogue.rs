@@ -60,7 +60,8 @@ fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
         lease::selects(),
         maintenance::selects(),
         planning::directory::selects(dialect),
-        planning::events::selects(dialect),
+        planning::event_lists::selects(dialect),
+        planning::events::selects(),
         planning::parts::selects(),
         rates::selects(),
         runs::selects(),
@@ -79,7 +80,30 @@ fn texts(dialect: Dialect) -> Vec<String> {
     fixed.chain(bulk).chain(selects(dialect).map(|select| select.text)).collect()
 }
 
+/// How a database means to run a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The statement.
+    pub text: String,
+    /// The database's words, a line for each step.
+    pub plan: String,
+}
+
 impl Store {
+    /// Asks the database how it would run each statement that reads. PostgreSQL answers as for large tables.
+    pub async fn planned_statements(&self) -> Result<Vec<Planned>, Error> {
+        let selects: Vec<Select> = selects(self.dialect()).collect();
+        match (&self.reads, self.location()) {
+            (Reads::Server(readers), _) => readers.planned(selects).await,
+            (Reads::Threads(_), Location::File(path)) => {
+                let connection = crate::sqlite::connect(path)?;
+                let plan = |Select { text, .. }: Select| crate::sqlite::planned(&connection, text);
+                selects.into_iter().map(plan).collect()
+            }
+            (Reads::Threads(_), Location::Server(_)) => Err(Error::corrupt("a server has no reader threads")),
+        }
+    }
+
     /// Prepares every statement; answers those the database refuses, each with its words.
     pub async fn refused_statements(&self) -> Result<Vec<String>, Error> {
         let texts = texts(self.dialect());
@@ -94,5 +118,49 @@ impl Store {
             }
             (Reads::Threads(_), Location::Server(_)) => Err(Error::corrupt("a server has no reader threads")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of a text's placeholders, each where it is first.
+    fn placeholders(text: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        for rest in text.split('$').skip(1) {
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            if let Ok(number) = digits.parse()
+                && !found.contains(&number)
+            {
+                found.push(number);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn placeholders_are_numbered_by_their_first_appearance() {
+        // SQLite takes a name's number from where it stands first, so a slip binds values to other places.
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            for text in texts(dialect) {
+                let found = placeholders(&text);
+                assert_eq!(found, (1..=found.len()).collect::<Vec<_>>(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_statement_has_an_argument_for_each_placeholder() {
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            for select in selects(dialect) {
+                assert_eq!(placeholders(&select.text).len(), select.args.len(), "{}", select.text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slip_in_the_numbering_is_seen() {
+        assert_eq!(placeholders("a = $2 AND b = $1 AND c = $2"), [2, 1]);
     }
 }

@@ -15,6 +15,7 @@ mod notice;
 mod postgres;
 mod sql;
 mod sqlite;
+mod totals;
 mod value;
 mod wake;
 mod write;
@@ -36,6 +37,7 @@ pub mod signals;
 pub mod snapshots;
 pub mod workflows;
 
+pub use catalogue::Planned;
 pub use error::Error;
 pub use fault::Faults;
 pub use maintenance::{Doctor, backup_sqlite};
@@ -95,6 +97,7 @@ pub struct Store {
     wake: Arc<Wake>,
     faults: Faults,
     location: Location,
+    totals: totals::Totals,
 }
 
 enum Reads {
@@ -136,7 +139,8 @@ impl Store {
                 (Dialect::Postgres, Reads::Server(postgres::Readers::of(&server)?))
             }
         };
-        Ok(Self { dialect, jobs, reads, wake, faults: Faults::default(), location: options.location })
+        let (faults, totals) = (Faults::default(), totals::Totals::default());
+        Ok(Self { dialect, jobs, reads, wake, faults, location: options.location, totals })
     }
 
     /// Writes a set: all of it, durably, or nothing.

@@ -8,6 +8,8 @@ mod writer;
 pub(crate) use writer::write_groups;
 
 use crate::Error;
+use crate::catalogue::Planned;
+use crate::sql::Select;
 use crate::value::{Row, Value};
 use crate::wake::Wake;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
@@ -135,6 +137,22 @@ impl Readers {
                 Err(Error::Unavailable(elapsed.into()))
             }
         }
+    }
+
+    /// How statements would be run if reading or sorting a whole table were no choice, as with large ones.
+    pub(crate) async fn planned(&self, selects: Vec<Select>) -> Result<Vec<Planned>, Error> {
+        // Taken out of the pool, so that nobody else gets its settings.
+        let client = Object::take(self.client(Instant::now() + self.patience).await?);
+        client.batch_execute("SET enable_seqscan = off; SET enable_sort = off").await.map_err(error)?;
+        let mut planned = Vec::new();
+        for Select { text, args } in selects {
+            let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
+            let rows = client.query(&format!("EXPLAIN (COSTS OFF) {text}"), &args).await.map_err(error)?;
+            let steps = rows.iter().map(|row| row.try_get::<_, String>(0).map_err(error));
+            let plan = steps.collect::<Result<Vec<_>, _>>()?.join("\n");
+            planned.push(Planned { text, plan });
+        }
+        Ok(planned)
     }
 
     /// Prepares statements; answers those the server refuses, each with its words.

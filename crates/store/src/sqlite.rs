@@ -4,6 +4,7 @@
 //! Not here: what is written or read.
 
 use crate::Error;
+use crate::catalogue::Planned;
 use crate::group::{self, Job, Plan};
 use crate::sql::Dialect;
 use crate::value::{Row, Value};
@@ -156,6 +157,18 @@ fn connect_read_only(path: &Path) -> Result<Connection, Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.execute_batch("PRAGMA cache_size=-8192;").map_err(error)?;
     Ok(connection)
+}
+
+/// How a statement would be run.
+pub(crate) fn planned(connection: &Connection, text: String) -> Result<Planned, Error> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).map_err(error)?;
+    let mut rows = statement.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next().map_err(error)? {
+        steps.push(row.get::<_, String>("detail").map_err(error)?);
+    }
+    drop(rows);
+    Ok(Planned { text, plan: steps.join("\n") })
 }
 
 /// Runs a statement that yields rows.

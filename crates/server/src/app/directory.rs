@@ -101,16 +101,16 @@ pub async fn list(app: &App, side: Side, viewer: Viewer, list: &List) -> Result<
         group: params.get(side.group_field()).filter(|word| *word != "all").map(str::to_owned),
         search: params.get("search").and_then(Query::parse),
     };
-    let place = match list.after::<(i64, Millis, String)>()? {
+    let place = match list.after::<(i64, i64, String)>()? {
         Some((rank, at, id)) => Place::After(rank, at, id),
         None => Place::Offset(list.offset()),
     };
-    let mut rows = app.store.entries(&filter, &place, list.limit + 1).await?;
-    let total = app.store.entries_count(&filter).await?;
+    let (mut rows, total) = app.store.entries(&filter, &place, list.limit + 1).await?;
     let has_more = rows.len() as i64 > list.limit;
     rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&(row.rank, row.created_at, &row.id)));
+    let next = rows.last().filter(|_| has_more).map(|row| cursor(&(row.rank, row.place, &row.id)));
     let entries: Vec<_> = rows.iter().map(|entry| shown(entry, viewer)).collect();
+    let total = list.total(total, rows.len(), has_more);
     Ok(list.reply(&entries, &list.meta(total, has_more, next)))
 }
 
@@ -156,6 +156,7 @@ pub async fn create(app: &App, side: Side, body: Value, guard: Guard, now: Milli
         created_at: now,
         updated_at: now,
         rank: 0,
+        place: 0,
     };
     let mut set = WriteSet::new();
     set.add_entry(&entry);

@@ -354,12 +354,12 @@ pub async fn page(
         Some(_) => return Err(Problem::field("cursor", "was given out for another order")),
         None => Place::Offset(list.offset()),
     };
-    let mut rows = app.store.events(listing, &place, list.limit + 1).await?;
-    let total = app.store.events_count(listing).await?;
+    let (mut rows, total) = app.store.events_page(listing, &place, list.limit + 1).await?;
     let has_more = rows.len() as i64 > list.limit;
     rows.truncate(list.limit as usize);
     let next = rows.last().filter(|_| has_more).map(|row| cursor(&(&row.key, &row.event.id)));
-    Ok((rows, list.meta(total, has_more, next)))
+    let meta = list.meta(list.total(total, rows.len(), has_more), has_more, next);
+    Ok((rows, meta))
 }
 
 fn fits(key: &Key, listing: &Listing) -> bool {

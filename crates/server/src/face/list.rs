@@ -74,6 +74,12 @@ impl List {
         place.map(Some).ok_or_else(|| Problem::field("cursor", "is not one this list gave out"))
     }
 
+    /// The total of a list that was counted `total` a moment ago: its last page knows better.
+    pub fn total(&self, total: i64, rows: usize, has_more: bool) -> i64 {
+        let is_known = self.cursor.is_none() && !has_more && (rows > 0 || self.page == 1);
+        if is_known { self.offset() + rows as i64 } else { total }
+    }
+
     /// The meta of this page.
     pub fn meta(&self, total: i64, has_more: bool, next_cursor: Option<String>) -> ListMeta {
         let total_pages = (total + self.limit - 1) / self.limit;
@@ -162,6 +168,19 @@ mod tests {
             body["meta"],
             json!({"total": 3, "page": 50, "limit": 2, "totalPages": 2, "hasMore": false})
         );
+    }
+
+    #[test]
+    fn the_last_page_knows_the_total() {
+        for (query, rows, has_more, total) in [
+            ("page=3&limit=2", 1, false, 5),
+            ("page=3&limit=2", 2, true, 9),
+            ("page=9&limit=2", 0, false, 9),
+            ("", 0, false, 0),
+            ("cursor=x", 1, false, 9),
+        ] {
+            assert_eq!(list(query).total(9, rows, has_more), total, "{query}");
+        }
     }
 
     #[test]

@@ -4,14 +4,16 @@
 //! but admins name a review of `approved`.
 //! Not here: whose duty a review is.
 
-use super::search::Searchable;
+use super::search::{
+    Field, Part, Pass, Searchable, Start, Way, facet, is_exact, match_text, text_tokens, title_tokens,
+};
 use crate::sql::{Bulk, Dialect, Kind, Select, Sql};
 use crate::value::{Row, Value};
 use crate::write::{Expect, Write, WriteSet};
 use crate::{Error, Store};
 use openevent_domain::ambient::Millis;
 use openevent_domain::planning::directory::{Profile, Review, Side};
-use openevent_domain::planning::search::{Query, searchable, sort_key};
+use openevent_domain::planning::search::{Query, sort_key};
 
 /// An entry.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +32,10 @@ pub struct EntryRecord {
     pub created_at: Millis,
     /// When it was last changed.
     pub updated_at: Millis,
-    /// How well it was found.
+    /// How well it was found; 0 unless it was searched for.
     pub rank: i64,
+    /// Its place in the list it was found by: when it was stored, in the order of commits, or when it was made.
+    pub place: i64,
 }
 
 /// Which entries a list shows.
@@ -52,8 +56,8 @@ pub struct Filter {
 pub enum Place {
     /// After skipping so many rows.
     Offset(i64),
-    /// After the row of this rank, time and id.
-    After(i64, Millis, String),
+    /// After the row of this rank, place and id.
+    After(i64, i64, String),
 }
 
 static ADD: Bulk = Bulk::insert(
@@ -65,8 +69,9 @@ static ADD: Bulk = Bulk::insert(
         ("profile", Kind::Text),
         ("sort_word", Kind::Text),
         ("group_key", Kind::Text),
-        ("search_name", Kind::Text),
-        ("search_rest", Kind::Text),
+        ("search_title", Kind::Text),
+        ("search_text", Kind::Text),
+        ("facets", Kind::Text),
         ("version", Kind::Int),
         ("updated_at", Kind::Int),
         ("id", Kind::Text),
@@ -77,20 +82,16 @@ static ADD: Bulk = Bulk::insert(
 );
 static CHANGE: Sql = Sql::same(
     "UPDATE directory SET review = $1, reviewed_at = $2, reason = $3, profile = $4, sort_word = $5, group_key = $6, \
-     search_name = $7, search_rest = $8, version = $9, updated_at = $10 WHERE id = $11 AND version = $12",
+     search_title = $7, search_text = $8, facets = $9, version = $10, updated_at = $11 WHERE id = $12 AND version = $13",
 );
 const COLUMNS: &str =
     "SELECT id, side, profile, review, reviewed_at, reason, version, created_at, updated_at,";
 const GROUPS: &str = "SELECT DISTINCT sort_word FROM directory WHERE side = $1 AND review = 'approved' ORDER BY sort_word LIMIT $2";
 
-const SEARCHABLE: Searchable =
-    Searchable { table: "directory", index: "directory_search", first: "search_name" };
+const SEARCHABLE: Searchable = Searchable { table: "directory", index: "directory_search" };
 
 pub(crate) const STATEMENTS: &[&Sql] = &[&CHANGE];
 pub(crate) const BULKS: &[&Bulk] = &[&ADD];
-
-/// Rows a count looks at before it says "at least so many".
-pub const COUNT_MAX: i64 = 100_000;
 
 impl WriteSet {
     /// A new entry.
@@ -115,22 +116,50 @@ impl WriteSet {
 impl Store {
     /// One entry.
     pub async fn entry(&self, side: Side, id: &str) -> Result<Option<EntryRecord>, Error> {
-        self.row(by_id(side, id)).await?.map(record).transpose()
+        let row = self.row(by_id(side, id)).await?;
+        row.map(|row| record(row).map(|(entry, _)| entry)).transpose()
     }
 
-    /// A page of entries: found by their name first, then the newest.
+    /// A page of entries, found by their name first, then the newest; and how many there are: exactly up to 2000, at
+    /// most 100 000, and of long lists as it was some seconds ago.
     pub async fn entries(
         &self,
         filter: &Filter,
         place: &Place,
         limit: i64,
-    ) -> Result<Vec<EntryRecord>, Error> {
-        self.rows(list(filter, place, limit, self.dialect())).await?.into_iter().map(record).collect()
+    ) -> Result<(Vec<EntryRecord>, i64), Error> {
+        let dialect = self.dialect();
+        let total = self.total(counted(filter, dialect)).await?;
+        let Some(query) = &filter.search else {
+            let rows = self.rows(list(filter, place, limit)).await?;
+            let entries = rows.into_iter().map(|row| record(row).map(|(entry, _)| entry));
+            return Ok((entries.collect::<Result<_, _>>()?, total));
+        };
+        let start = match place {
+            Place::Offset(rows) => Start::Offset(*rows),
+            Place::After(rank, seq, _) => Start::After(*rank, *seq),
+        };
+        let ways = self.entry_ways(filter, query, total).await?;
+        let part = |pass: Pass, after, offset, limit| {
+            let way = if pass == Pass::Title { ways.0 } else { ways.1 };
+            found(filter, query, Part { pass, way, after, offset, limit }, dialect)
+        };
+        let titles = titles(filter, query, dialect);
+        let rows = self.found(start, limit, part, titles).await?;
+        let entries = rows.into_iter().map(|(pass, row)| {
+            let (entry, seq) = record(row)?;
+            Ok(EntryRecord { rank: pass.rank(), place: seq, ..entry })
+        });
+        Ok((entries.collect::<Result<_, _>>()?, total))
     }
 
-    /// How many a list has, at most [`COUNT_MAX`].
-    pub async fn entries_count(&self, filter: &Filter) -> Result<i64, Error> {
-        self.count(filtered(Select::new("SELECT 1 AS one", []), filter, self.dialect()), COUNT_MAX).await
+    /// The ways to what has the words in its name, and to the rest.
+    async fn entry_ways(&self, filter: &Filter, query: &Query, total: i64) -> Result<(Way, Way), Error> {
+        if Way::to(total) == Way::Picked || self.dialect() == Dialect::Sqlite {
+            return Ok((Way::Picked, Way::Picked));
+        }
+        let titles = self.total(titles(filter, query, self.dialect())).await?;
+        Ok((Way::to(titles), if titles < total { Way::to(total - titles) } else { Way::Ordered }))
     }
 
     /// The categories or industries of what is approved, by name.
@@ -150,63 +179,93 @@ fn columns(entry: &EntryRecord) -> Vec<Value> {
         serde_json::to_string(profile).unwrap_or_default().into(),
         profile.group().into(),
         sort_key(profile.group()).into(),
-        searchable(&profile.name).into(),
-        profile.description.as_deref().map(searchable).unwrap_or_default().into(),
+        title_tokens(&profile.name).into(),
+        text_tokens([Some(profile.name.as_str()), profile.description.as_deref()]).into(),
+        facets(entry.side, Some(review.as_str()), Some(&sort_key(profile.group()))).join(" ").into(),
         entry.version.into(),
         entry.updated_at.into(),
     ]
 }
 
+/// What lists filter by, as the search index knows it.
+fn facets(side: Side, review: Option<&str>, group: Option<&str>) -> Vec<String> {
+    let side = Some(facet('h', side.as_str()));
+    let known = [side, review.map(|word| facet('d', word)), group.map(|word| facet('g', word))];
+    known.into_iter().flatten().collect()
+}
+
+impl Filter {
+    fn facets(&self) -> Vec<String> {
+        facets(self.side, self.review, self.group.as_deref().map(sort_key).as_deref())
+    }
+}
+
 fn by_id(side: Side, id: &str) -> Select {
     Select::new(COLUMNS, [])
-        .then("CAST(0 AS BIGINT) FROM directory")
+        .then("seq FROM directory")
         .then_arg("WHERE side =", side.as_str())
         .and("id =", id)
 }
 
-fn filtered(select: Select, filter: &Filter, dialect: Dialect) -> Select {
-    let select = select
-        .then("FROM directory")
-        .then_arg("WHERE side =", filter.side.as_str())
-        .and_maybe("review =", filter.review)
-        .and_maybe("group_key =", filter.group.as_deref().map(sort_key));
-    match &filter.search {
-        Some(query) => SEARCHABLE.only(select, query, dialect),
-        None => select,
+/// `word side = …` and the other filters; `hidden` is put before columns for which no index is to be chosen.
+fn filtered(select: Select, filter: &Filter, word: &str, hidden: &str) -> Select {
+    select
+        .then_arg(&format!("{word} {hidden}side ="), filter.side.as_str())
+        .and_maybe(&format!("{hidden}review ="), filter.review)
+        .and_maybe(&format!("{hidden}group_key ="), filter.group.as_deref().map(sort_key))
+}
+
+fn hidden(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "+",
+        // It has statistics to choose by.
+        Dialect::Postgres => "",
     }
 }
 
-fn ranked(select: Select, filter: &Filter, dialect: Dialect) -> Select {
-    match &filter.search {
-        Some(query) => SEARCHABLE.rank(select, query, dialect),
-        None => select.then("CAST(0 AS BIGINT)"),
-    }
+/// A part of what a search finds.
+fn found(filter: &Filter, query: &Query, part: Part, dialect: Dialect) -> Select {
+    let select = SEARCHABLE.found(COLUMNS, &filter.facets(), query, part, dialect);
+    SEARCHABLE.ended(filtered(select, filter, "AND", hidden(dialect)), part, dialect)
 }
 
-fn list(filter: &Filter, place: &Place, limit: i64, dialect: Dialect) -> Select {
-    let select = ranked(Select::new(COLUMNS, []), filter, dialect).then("AS rank");
-    let mut select = filtered(select, filter, dialect);
-    let by_rank = if filter.search.is_some() { "rank DESC, " } else { "" };
-    let offset = match place {
-        Place::Offset(rows) => *rows,
-        Place::After(rank, at, id) => {
-            select = match filter.search {
-                Some(_) => ranked(select.then("AND ("), filter, dialect)
-                    .then_arg(", created_at, id) < (", *rank)
-                    .then_arg(",", *at),
-                None => select.then_arg("AND (created_at, id) < (", *at),
-            };
-            select = select.then_arg(",", id.as_str()).then(")");
-            0
+/// A row for each entry that has the words in its name.
+fn titles(filter: &Filter, query: &Query, dialect: Dialect) -> Select {
+    let select = Select::new("SELECT 1 AS one FROM directory WHERE", []);
+    let select = SEARCHABLE.picked(select, &filter.facets(), Some((query, Field::Title)), dialect);
+    filtered(select, filter, "AND", hidden(dialect))
+}
+
+/// A row for each entry of a list.
+fn counted(filter: &Filter, dialect: Dialect) -> Select {
+    let Some(query) = &filter.search else {
+        return filtered(Select::new("SELECT 1 AS one FROM directory", []), filter, "WHERE", "");
+    };
+    let wanted = Some((query, Field::Text));
+    if dialect == Dialect::Sqlite && is_exact(query) {
+        let index = "SELECT rowid FROM directory_search WHERE directory_search MATCH";
+        return Select::new("", []).then_arg(index, match_text(&filter.facets(), wanted));
+    }
+    let select = Select::new("SELECT 1 AS one FROM directory WHERE", []);
+    let select = SEARCHABLE.picked(select, &filter.facets(), wanted, dialect);
+    filtered(select, filter, "AND", hidden(dialect))
+}
+
+/// A page without a search: the newest first.
+fn list(filter: &Filter, place: &Place, limit: i64) -> Select {
+    let select = filtered(Select::new(COLUMNS, []).then("seq FROM directory"), filter, "WHERE", "");
+    let (select, offset) = match place {
+        Place::Offset(rows) => (select, *rows),
+        Place::After(_, at, id) => {
+            let select = select.then_arg("AND (created_at, id) < (", *at);
+            (select.then_arg(",", id.as_str()).then(")"), 0)
         }
     };
-    select
-        .then(&format!("ORDER BY {by_rank}created_at DESC, id DESC"))
-        .then_arg("LIMIT", limit)
-        .then_arg("OFFSET", offset)
+    select.then("ORDER BY created_at DESC, id DESC").then_arg("LIMIT", limit).then_arg("OFFSET", offset)
 }
 
-fn record(mut row: Row) -> Result<EntryRecord, Error> {
+/// A row with its place in the order of commits.
+fn record(mut row: Row) -> Result<(EntryRecord, i64), Error> {
     let id = row.text()?;
     let side = row.text()?;
     let side = Side::parse(&side).ok_or_else(|| Error::Corrupt(format!("`{side}` is no side")))?;
@@ -217,31 +276,34 @@ fn record(mut row: Row) -> Result<EntryRecord, Error> {
         "rejected" => Review::Rejected { at, reason },
         _ => Review::Pending,
     };
-    Ok(EntryRecord {
-        id,
-        side,
-        profile,
-        review,
-        version: row.int()?,
-        created_at: row.int()?,
-        updated_at: row.int()?,
-        rank: row.int()?,
-    })
+    let (version, created_at, updated_at) = (row.int()?, row.int()?, row.int()?);
+    let (rank, place) = (0, created_at);
+    let entry = EntryRecord { id, side, profile, review, version, created_at, updated_at, rank, place };
+    Ok((entry, row.int()?))
 }
 
 pub(crate) fn selects(dialect: Dialect) -> Vec<Select> {
     let plain = Filter { side: Side::Vendor, review: None, group: None, search: None };
-    let all = Filter {
-        review: Some("approved"),
-        group: Some("x".into()),
-        search: Query::parse("x"),
-        ..plain.clone()
-    };
+    let approved = Filter { review: Some("approved"), ..plain.clone() };
+    let group = Filter { group: Some("x".into()), ..approved.clone() };
     let mut selects = vec![by_id(Side::Vendor, "x"), Select::new(GROUPS, ["x".into(), 1.into()])];
-    for filter in [plain, all] {
-        selects.push(list(&filter, &Place::Offset(0), 1, dialect));
-        selects.push(list(&filter, &Place::After(0, 0, "x".into()), 1, dialect));
-        selects.push(filtered(Select::new("SELECT 1 AS one", []), &filter, dialect));
+    for filter in [plain, approved, group] {
+        selects.push(counted(&filter, dialect));
+        selects.push(list(&filter, &Place::Offset(0), 1));
+        selects.push(list(&filter, &Place::After(0, 0, "x".into()), 1));
+        for search in ["x", "100% vegan"] {
+            let Some(query) = Query::parse(search) else { continue };
+            let filter = Filter { search: Some(query.clone()), ..filter.clone() };
+            selects.extend([counted(&filter, dialect), titles(&filter, &query, dialect)]);
+            for (pass, way, after) in [
+                (Pass::Title, Way::Picked, None),
+                (Pass::Title, Way::Ordered, Some(1)),
+                (Pass::Rest, Way::Picked, Some(1)),
+                (Pass::Rest, Way::Ordered, None),
+            ] {
+                selects.push(found(&filter, &query, Part { pass, way, after, offset: 0, limit: 1 }, dialect));
+            }
+        }
     }
     selects
 }

@@ -5,6 +5,7 @@
 //! Not here: what is allowed; the domain decides.
 
 pub mod directory;
+pub(crate) mod event_lists;
 pub mod events;
 pub mod parts;
 mod search;

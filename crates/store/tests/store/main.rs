@@ -11,6 +11,7 @@ mod keys;
 mod leases;
 mod nodes;
 mod notices;
+mod plans;
 mod postgres_away;
 mod runs;
 mod schema;

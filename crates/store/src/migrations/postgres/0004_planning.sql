@@ -18,15 +18,15 @@ CREATE TABLE events (
     listed BIGINT NOT NULL CHECK (listed IN (0, 1)),
     title_key TEXT COLLATE "C" NOT NULL,
     search_title TEXT NOT NULL,
-    search_rest TEXT NOT NULL,
+    search_text TEXT NOT NULL,
+    facets TEXT NOT NULL,
     owner TEXT NOT NULL,
     version BIGINT NOT NULL,
     touched BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     search TSVECTOR GENERATED ALWAYS AS (
-        setweight(to_tsvector('simple'::regconfig, search_title), 'A')
-        || setweight(to_tsvector('simple'::regconfig, search_rest), 'B')
+        to_tsvector('simple'::regconfig, search_title || ' ' || search_text || ' ' || facets)
     ) STORED
 );
 CREATE INDEX events_by_creation ON events (tenant, created_at, id);
@@ -35,5 +35,11 @@ CREATE INDEX events_by_start ON events (tenant, starts_at, id);
 CREATE INDEX events_by_title ON events (tenant, title_key, id);
 CREATE INDEX events_by_update ON events (tenant, updated_at, id);
 CREATE INDEX events_listed ON events (starts_at, id) WHERE listed = 1;
+CREATE INDEX events_listed_by_creation ON events (created_at, id) WHERE listed = 1;
+CREATE INDEX events_listed_by_title ON events (title_key, id) WHERE listed = 1;
+CREATE INDEX events_listed_by_update ON events (updated_at, id) WHERE listed = 1;
+-- What is found often is found by going through the newest first (see `planning::search`).
+CREATE INDEX events_by_seq ON events (tenant, seq);
+CREATE INDEX events_listed_by_seq ON events (seq) WHERE listed = 1;
 -- The texts are tokens already (see the domain's `planning::search`): no dictionary changes them.
 CREATE INDEX events_search ON events USING GIN (search);

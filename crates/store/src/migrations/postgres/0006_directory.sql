@@ -10,21 +10,20 @@ CREATE TABLE directory (
     profile TEXT NOT NULL,
     sort_word TEXT COLLATE "C" NOT NULL,
     group_key TEXT NOT NULL,
-    search_name TEXT NOT NULL,
-    search_rest TEXT NOT NULL,
+    search_title TEXT NOT NULL,
+    search_text TEXT NOT NULL,
+    facets TEXT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     search TSVECTOR GENERATED ALWAYS AS (
-        setweight(to_tsvector('simple'::regconfig, search_name), 'A')
-        || setweight(to_tsvector('simple'::regconfig, search_rest), 'B')
+        to_tsvector('simple'::regconfig, search_title || ' ' || search_text || ' ' || facets)
     ) STORED
 );
 CREATE INDEX directory_by_creation ON directory (side, created_at, id);
 CREATE INDEX directory_by_review ON directory (side, review, created_at, id);
 CREATE INDEX directory_by_group ON directory (side, review, group_key, created_at, id);
 CREATE INDEX directory_groups ON directory (side, review, sort_word);
+CREATE INDEX directory_by_seq ON directory (side, review, seq);
 -- The texts are tokens already (see the domain's `planning::search`): no dictionary changes them.
 CREATE INDEX directory_search ON directory USING GIN (search);
-
-CREATE INDEX events_listed_by_creation ON events (created_at, id) WHERE listed = 1;

@@ -18,7 +18,8 @@ CREATE TABLE events (
     listed BIGINT NOT NULL CHECK (listed IN (0, 1)),
     title_key TEXT NOT NULL,
     search_title TEXT NOT NULL,
-    search_rest TEXT NOT NULL,
+    search_text TEXT NOT NULL,
+    facets TEXT NOT NULL,
     owner TEXT NOT NULL,
     version BIGINT NOT NULL,
     touched BIGINT NOT NULL,
@@ -31,23 +32,29 @@ CREATE INDEX events_by_start ON events (tenant, starts_at, id);
 CREATE INDEX events_by_title ON events (tenant, title_key, id);
 CREATE INDEX events_by_update ON events (tenant, updated_at, id);
 CREATE INDEX events_listed ON events (starts_at, id) WHERE listed = 1;
+CREATE INDEX events_listed_by_creation ON events (created_at, id) WHERE listed = 1;
+CREATE INDEX events_listed_by_title ON events (title_key, id) WHERE listed = 1;
+CREATE INDEX events_listed_by_update ON events (updated_at, id) WHERE listed = 1;
 
--- The texts are tokens already (see the domain's `planning::search`): the index only has to cut at spaces.
+-- The texts are tokens already (see the domain's `planning::search`): the index only has to cut at spaces. `facets` are
+-- the columns that lists filter by, as tokens, so that one question to the index knows about all of them. The
+-- lengths of `prefix` are those that `planning::search` asks for.
 CREATE VIRTUAL TABLE events_search USING fts5 (
-    search_title, search_rest, content = 'events', content_rowid = 'seq', tokenize = 'ascii', prefix = '3 4'
+    search_title, search_text, facets,
+    content = 'events', content_rowid = 'seq', tokenize = 'ascii', prefix = '2 3 4 5 6 9'
 );
 CREATE TRIGGER events_search_added AFTER INSERT ON events BEGIN
-    INSERT INTO events_search (rowid, search_title, search_rest)
-    VALUES (new.seq, new.search_title, new.search_rest);
+    INSERT INTO events_search (rowid, search_title, search_text, facets)
+    VALUES (new.seq, new.search_title, new.search_text, new.facets);
 END;
 CREATE TRIGGER events_search_removed AFTER DELETE ON events BEGIN
-    INSERT INTO events_search (events_search, rowid, search_title, search_rest)
-    VALUES ('delete', old.seq, old.search_title, old.search_rest);
+    INSERT INTO events_search (events_search, rowid, search_title, search_text, facets)
+    VALUES ('delete', old.seq, old.search_title, old.search_text, old.facets);
 END;
 CREATE TRIGGER events_search_changed AFTER UPDATE ON events
-WHEN old.search_title <> new.search_title OR old.search_rest <> new.search_rest BEGIN
-    INSERT INTO events_search (events_search, rowid, search_title, search_rest)
-    VALUES ('delete', old.seq, old.search_title, old.search_rest);
-    INSERT INTO events_search (rowid, search_title, search_rest)
-    VALUES (new.seq, new.search_title, new.search_rest);
+WHEN old.search_title <> new.search_title OR old.search_text <> new.search_text OR old.facets <> new.facets BEGIN
+    INSERT INTO events_search (events_search, rowid, search_title, search_text, facets)
+    VALUES ('delete', old.seq, old.search_title, old.search_text, old.facets);
+    INSERT INTO events_search (rowid, search_title, search_text, facets)
+    VALUES (new.seq, new.search_title, new.search_text, new.facets);
 END;

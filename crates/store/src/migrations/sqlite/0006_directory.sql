@@ -10,8 +10,9 @@ CREATE TABLE directory (
     profile TEXT NOT NULL,
     sort_word TEXT NOT NULL,
     group_key TEXT NOT NULL,
-    search_name TEXT NOT NULL,
-    search_rest TEXT NOT NULL,
+    search_title TEXT NOT NULL,
+    search_text TEXT NOT NULL,
+    facets TEXT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
@@ -21,24 +22,23 @@ CREATE INDEX directory_by_review ON directory (side, review, created_at, id);
 CREATE INDEX directory_by_group ON directory (side, review, group_key, created_at, id);
 CREATE INDEX directory_groups ON directory (side, review, sort_word);
 
--- The texts are tokens already (see the domain's `planning::search`): the index only has to cut at spaces.
+-- As with `events_search`.
 CREATE VIRTUAL TABLE directory_search USING fts5 (
-    search_name, search_rest, content = 'directory', content_rowid = 'seq', tokenize = 'ascii', prefix = '3 4'
+    search_title, search_text, facets,
+    content = 'directory', content_rowid = 'seq', tokenize = 'ascii', prefix = '2 3 4 5 6 9'
 );
 CREATE TRIGGER directory_search_added AFTER INSERT ON directory BEGIN
-    INSERT INTO directory_search (rowid, search_name, search_rest)
-    VALUES (new.seq, new.search_name, new.search_rest);
+    INSERT INTO directory_search (rowid, search_title, search_text, facets)
+    VALUES (new.seq, new.search_title, new.search_text, new.facets);
 END;
 CREATE TRIGGER directory_search_removed AFTER DELETE ON directory BEGIN
-    INSERT INTO directory_search (directory_search, rowid, search_name, search_rest)
-    VALUES ('delete', old.seq, old.search_name, old.search_rest);
+    INSERT INTO directory_search (directory_search, rowid, search_title, search_text, facets)
+    VALUES ('delete', old.seq, old.search_title, old.search_text, old.facets);
 END;
 CREATE TRIGGER directory_search_changed AFTER UPDATE ON directory
-WHEN old.search_name <> new.search_name OR old.search_rest <> new.search_rest BEGIN
-    INSERT INTO directory_search (directory_search, rowid, search_name, search_rest)
-    VALUES ('delete', old.seq, old.search_name, old.search_rest);
-    INSERT INTO directory_search (rowid, search_name, search_rest)
-    VALUES (new.seq, new.search_name, new.search_rest);
+WHEN old.search_title <> new.search_title OR old.search_text <> new.search_text OR old.facets <> new.facets BEGIN
+    INSERT INTO directory_search (directory_search, rowid, search_title, search_text, facets)
+    VALUES ('delete', old.seq, old.search_title, old.search_text, old.facets);
+    INSERT INTO directory_search (rowid, search_title, search_text, facets)
+    VALUES (new.seq, new.search_title, new.search_text, new.facets);
 END;
-
-CREATE INDEX events_listed_by_creation ON events (created_at, id) WHERE listed = 1;
