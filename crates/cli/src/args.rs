@@ -34,6 +34,8 @@ pub(crate) enum Command {
     /// Put, list and delete secrets of workflows; works while the server runs
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Fill a project with a made-up season of events, vendors and sponsors; works while the server runs
+    Demo(Demo),
     /// Create the database or bring its schema up to date
     Migrate(Data),
     /// Look over the database, the data directory and the configuration
@@ -153,27 +155,52 @@ pub(crate) enum Secrets {
         #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
         value: Option<String>,
         #[command(flatten)]
-        of: SecretData,
+        of: ProjectData,
     },
     /// List secrets, without their values
     List {
         #[command(flatten)]
-        of: SecretData,
+        of: ProjectData,
     },
     /// Delete a secret
     Delete {
         /// Its name.
         name: String,
         #[command(flatten)]
-        of: SecretData,
+        of: ProjectData,
     },
     /// Seal all secrets of all projects under a new key
     RotateKey(Data),
 }
 
-/// Whose secrets.
+/// Flags of `demo`.
 #[derive(Debug, Args)]
-pub(crate) struct SecretData {
+pub(crate) struct Demo {
+    /// Another number makes another season
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// How many events
+    #[arg(long, default_value_t = 60, value_name = "N")]
+    pub(crate) events: u64,
+    /// How many vendors
+    #[arg(long, default_value_t = 400, value_name = "N")]
+    pub(crate) vendors: u64,
+    /// How many sponsors
+    #[arg(long, default_value_t = 150, value_name = "N")]
+    pub(crate) sponsors: u64,
+    /// Leave out what hangs on the events: tasks, budgets
+    #[arg(long)]
+    pub(crate) bare: bool,
+    /// Fill a project that has events already
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) of: ProjectData,
+}
+
+/// Whose secrets, or whose season.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectData {
     /// Which of the project's data sets [default: live]
     #[arg(long)]
     pub(crate) environment: Option<KeyEnvironment>,
@@ -312,6 +339,7 @@ impl Command {
             Self::Secrets(Secrets::Set { of, .. } | Secrets::List { of } | Secrets::Delete { of, .. }) => {
                 vec![data(&of.data)]
             }
+            Self::Demo(demo) => vec![data(&demo.of.data)],
             Self::Backup(backup) => vec![data(&backup.data)],
             Self::Signals(_) | Self::Workflows(_) | Self::Runs(_) | Self::Completions { .. } => Vec::new(),
         };

@@ -5,6 +5,7 @@
 
 mod backup;
 pub(crate) mod completions;
+mod demo;
 mod doctor;
 mod health;
 mod keys;
@@ -34,6 +35,7 @@ pub(crate) async fn run(
     match command {
         Command::Secrets(secrets) => secrets::run(secrets, config, output).await?,
         Command::Keys(keys) => keys::run(keys, config, output).await?,
+        Command::Demo(demo) => demo::run(demo, config, output).await?,
         Command::Migrate(_) => migrate::run(config, output).await?,
         Command::Doctor(_) => return doctor::run(config, output).await,
         Command::Backup(backup) => backup::run(&backup.file, &config, output).await?,

@@ -3,7 +3,7 @@
 //! Invariant: no output holds a value.
 //! Not here: the same over HTTP, for those who are not the operator.
 
-use crate::args::{SecretData, Secrets};
+use crate::args::{ProjectData, Secrets};
 use crate::config::Config;
 use crate::failure::{Explain as _, explain, failed, usage};
 use crate::node::{Node, explain_store};
@@ -69,7 +69,7 @@ fn read(value: Option<&str>, from_stdin: bool) -> anyhow::Result<Secret> {
     Ok(Secret::of_variable(&text))
 }
 
-async fn tenant(node: &Node, of: &SecretData) -> anyhow::Result<Tenant> {
+async fn tenant(node: &Node, of: &ProjectData) -> anyhow::Result<Tenant> {
     let project = node.project(&of.project).await?;
     let environment = of.environment.map_or(Environment::Live, Environment::from);
     Ok(Tenant::of(&project.id, environment))
@@ -97,7 +97,7 @@ fn explain_vault(cause: VaultError, what: &str, node: &Node) -> anyhow::Error {
 async fn set(
     node: &Node,
     name: &str,
-    of: &SecretData,
+    of: &ProjectData,
     secret: &Secret,
     output: Output,
 ) -> anyhow::Result<()> {
@@ -110,7 +110,7 @@ async fn set(
     })
 }
 
-async fn list(node: &Node, of: &SecretData, output: Output) -> anyhow::Result<()> {
+async fn list(node: &Node, of: &ProjectData, output: Output) -> anyhow::Result<()> {
     let tenant = tenant(node, of).await?;
     let found = vault(node).list(&tenant).await;
     let found = found.map_err(|cause| explain_vault(cause, "cannot read the secrets", node))?;
@@ -130,7 +130,7 @@ async fn list(node: &Node, of: &SecretData, output: Output) -> anyhow::Result<()
     })
 }
 
-async fn delete(node: &Node, name: &str, of: &SecretData, output: Output) -> anyhow::Result<()> {
+async fn delete(node: &Node, name: &str, of: &ProjectData, output: Output) -> anyhow::Result<()> {
     let tenant = tenant(node, of).await?;
     vault(node).delete(&tenant, name).await.map_err(|cause| match cause {
         VaultError::Store(Error::Missed(_)) => {

@@ -6,6 +6,7 @@
 
 mod commands;
 mod data;
+mod demo;
 mod keys;
 mod offline;
 mod secrets;

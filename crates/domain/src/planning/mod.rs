@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod calendar;
+pub mod demo;
 pub mod directory;
 pub mod event;
 pub mod form;

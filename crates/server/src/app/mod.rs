@@ -7,6 +7,7 @@ pub mod announce;
 pub mod audit;
 pub mod budget;
 pub mod calendar;
+pub mod demo;
 pub mod directory;
 pub mod event_types;
 pub mod events;

@@ -10,6 +10,7 @@ mod budgets;
 mod catalogue;
 mod clients;
 mod cloud_events;
+mod demo;
 mod directory;
 mod event_lists;
 mod events;

@@ -1,0 +1,277 @@
+//! What demo vendors sell and demo sponsors live from.
+//!
+//! Invariant: every trade has words for a name and for what is done.
+//! Not here: putting them together (see `directory`).
+
+/// A trade: its word in the directory, endings of names, what is offered.
+pub(super) struct Trade {
+    pub(super) word: &'static str,
+    pub(super) endings: [&'static str; 4],
+    pub(super) offers: [&'static str; 5],
+    /// What a day of it may cost, in euros.
+    pub(super) day_price: i64,
+}
+
+const fn trade(
+    word: &'static str,
+    endings: [&'static str; 4],
+    offers: [&'static str; 5],
+    day_price: i64,
+) -> Trade {
+    Trade { word, endings, offers, day_price }
+}
+
+pub(super) static VENDORS: [Trade; 15] = [
+    trade(
+        "catering",
+        ["Kitchen", "Catering", "Table", "Larder"],
+        ["breakfast tables", "hot lunch buffets", "vegan menus", "canapés", "long-table dinners"],
+        3200,
+    ),
+    trade(
+        "coffee",
+        ["Coffee Cart", "Roasters", "Espresso Bar", "Brew Bar"],
+        [
+            "espresso bars",
+            "filter coffee for hundreds",
+            "tea selections",
+            "oat and soy milk",
+            "cup deposit systems",
+        ],
+        900,
+    ),
+    trade(
+        "audio-visual",
+        ["Sound", "Audio Works", "Stage Systems", "Light and Sound"],
+        ["line arrays", "wireless microphones", "projection", "stage monitors", "hearing loops"],
+        2600,
+    ),
+    trade(
+        "live-streaming",
+        ["Streams", "Broadcast", "Signal House", "Live Studio"],
+        [
+            "multi-camera streams",
+            "remote speakers",
+            "live captions",
+            "recordings the same night",
+            "redundant uplinks",
+        ],
+        2200,
+    ),
+    trade(
+        "photography",
+        ["Pictures", "Photo Desk", "Lens Works", "Images"],
+        ["reportage", "portrait corners", "same-day selections", "aftermovies", "archive licences"],
+        1100,
+    ),
+    trade(
+        "decoration",
+        ["Flowers", "Scenery", "Decor", "Botanics"],
+        ["seasonal flowers", "reusable backdrops", "table settings", "light installations", "rental plants"],
+        1300,
+    ),
+    trade(
+        "furniture",
+        ["Furniture Hire", "Seating", "Rentals", "Chairs and More"],
+        ["stackable chairs", "standing tables", "lounge corners", "workbenches", "set-up and collection"],
+        1500,
+    ),
+    trade(
+        "printing",
+        ["Press", "Print Shop", "Badges", "Paper Works"],
+        ["badges on seed paper", "signposts", "programme booklets", "banners", "stickers"],
+        700,
+    ),
+    trade(
+        "security",
+        ["Stewards", "Safety", "Door Team", "Event Watch"],
+        ["trained stewards", "night watch", "crowd planning", "bag checks", "evacuation plans"],
+        1900,
+    ),
+    trade(
+        "transport",
+        ["Shuttles", "Cargo Bikes", "Logistics", "Moves"],
+        ["electric shuttles", "cargo bikes", "freight to the loading dock", "accessible vans", "storage"],
+        1200,
+    ),
+    trade(
+        "music",
+        ["Quartet", "Band", "Sessions", "Ensemble"],
+        ["acoustic sets", "dance floors", "background music", "sound checks", "rehearsed walk-ons"],
+        1800,
+    ),
+    trade(
+        "accessibility",
+        ["Interpreting", "Captions", "Access", "Inclusion Works"],
+        ["sign language interpreting", "live captions", "access audits", "quiet rooms", "easy-read texts"],
+        1000,
+    ),
+    trade(
+        "staffing",
+        ["Crew", "Hosts", "Helping Hands", "Event Staff"],
+        ["registration desks", "cloakrooms", "stage hands", "runners", "floor managers"],
+        1400,
+    ),
+    trade(
+        "tents",
+        ["Canopies", "Tents", "Pavilions", "Shelters"],
+        ["stretch tents", "market stalls", "weighted bases", "heating", "wind reports"],
+        2100,
+    ),
+    trade(
+        "cleaning",
+        ["Cleaning", "Zero Waste", "Tidy Team", "Recycling"],
+        [
+            "waste sorting stations",
+            "composting",
+            "cleaning during the event",
+            "deposit logistics",
+            "waste reports",
+        ],
+        800,
+    ),
+];
+
+pub(super) static SPONSORS: [Trade; 12] = [
+    trade(
+        "software",
+        ["Software", "Systems", "Labs", "Cloud"],
+        ["developer tools", "hosting credits", "open-source grants", "hiring corners", "workshops"],
+        9000,
+    ),
+    trade(
+        "finance",
+        ["Bank", "Mutual", "Payments", "Capital"],
+        ["scholarship funds", "prize money", "payment services", "start-up advice", "evening receptions"],
+        12000,
+    ),
+    trade(
+        "energy",
+        ["Energy", "Solar", "Grid", "Power"],
+        [
+            "green power for the venue",
+            "charging points",
+            "carbon accounts",
+            "research prizes",
+            "school programmes",
+        ],
+        10000,
+    ),
+    trade(
+        "telecommunications",
+        ["Networks", "Telecom", "Fibre", "Mobile"],
+        ["venue networks", "hardware prizes", "roaming cards", "network tours", "broadcast lines"],
+        8000,
+    ),
+    trade(
+        "education",
+        ["Academy", "Institute", "College", "Learning"],
+        ["student tickets", "lecture rooms", "course vouchers", "mentors", "proceedings"],
+        3000,
+    ),
+    trade(
+        "food-and-drink",
+        ["Foods", "Brewery", "Orchards", "Dairy"],
+        ["soft drinks", "snack tables", "tastings", "reusable bottles", "regional produce"],
+        2500,
+    ),
+    trade(
+        "mobility",
+        ["Railways", "Bikes", "Mobility", "Trams"],
+        ["travel vouchers", "shared bikes", "shuttle lines", "timetable data", "bike parking"],
+        5000,
+    ),
+    trade(
+        "media",
+        ["Media", "Radio", "Publishing", "Magazine"],
+        ["coverage", "book tables", "podcast stages", "advertising space", "review copies"],
+        2000,
+    ),
+    trade(
+        "health",
+        ["Health", "Clinics", "Care", "Pharmacy"],
+        ["first-aid teams", "ergonomics corners", "blood donation", "quiet rooms", "talks on wellbeing"],
+        4000,
+    ),
+    trade(
+        "manufacturing",
+        ["Works", "Tools", "Machines", "Instruments"],
+        ["tool libraries", "materials", "demonstration machines", "safety trainings", "factory visits"],
+        7000,
+    ),
+    trade(
+        "insurance",
+        ["Insurance", "Assurance", "Cover", "Protect"],
+        ["liability cover", "prizes", "risk workshops", "speaker travel", "reception desks"],
+        6000,
+    ),
+    trade(
+        "culture",
+        ["Foundation", "Trust", "Arts Fund", "Heritage"],
+        ["cultural programmes", "artist fees", "commissions", "museum evenings", "translation grants"],
+        3500,
+    ),
+];
+
+pub(super) static FIRSTS: [&str; 60] = [
+    "Juniper",
+    "Harbour",
+    "Northlight",
+    "Copper",
+    "Lantern",
+    "Willow",
+    "Quarry",
+    "Saffron",
+    "Tern",
+    "Cobalt",
+    "Meadow",
+    "Granite",
+    "Marigold",
+    "Kestrel",
+    "Velvet",
+    "Cinder",
+    "Aurora",
+    "Pebble",
+    "Thistle",
+    "Amber",
+    "Cedar",
+    "Orbit",
+    "Paper Moon",
+    "Blue Door",
+    "Tin Roof",
+    "Salt and Sage",
+    "Long Shadow",
+    "Second Bell",
+    "Open Window",
+    "Wild Thyme",
+    "Silver Birch",
+    "Red Kite",
+    "Stone Arch",
+    "Green Lane",
+    "Night Ferry",
+    "Early Bird",
+    "Half Moon",
+    "High Tide",
+    "Slow Train",
+    "Warm Front",
+    "Clear Sky",
+    "Small Wonder",
+    "Good Measure",
+    "Fair Wind",
+    "Plain Oak",
+    "Bright Side",
+    "Far Field",
+    "Third Floor",
+    "Corner Shop",
+    "River Bend",
+    "Old Pier",
+    "Sunday",
+    "Compass",
+    "Parallel",
+    "Heron",
+    "Fig Tree",
+    "Linden",
+    "Basalt",
+    "Moss",
+    "Plume",
+];
