@@ -18,6 +18,7 @@ pub mod list;
 pub mod mapping;
 pub mod moment;
 pub mod openapi;
+mod operation_id;
 pub mod params;
 pub mod problem;
 pub mod rates;

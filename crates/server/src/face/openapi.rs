@@ -5,6 +5,7 @@
 //! Not here: the operations; `utoipa` reads them from the handlers.
 
 use super::list::ListMeta;
+use super::operation_id::operation_id;
 use super::problem::{Code, Problem};
 use super::{mapping, stamp};
 use crate::api::index::VERSION;
@@ -143,22 +144,6 @@ fn finish_operation(path: &str, method: &str, operation: &mut Value) {
         let reference = json!({"$ref": format!("#/components/responses/{}", response_name(status))});
         responses.entry(status.to_string()).or_insert(reference);
     }
-}
-
-/// `getEventTypesByName`: from method and path, so that it is unique and nobody has to think of it.
-fn operation_id(path: &str, method: &str) -> String {
-    let path = path.strip_prefix("/api/v1").filter(|rest| !rest.is_empty()).unwrap_or(path);
-    path.split('/').filter(|part| !part.is_empty()).fold(method.to_owned(), |mut id, part| {
-        let bare = part.trim_matches(['{', '}', '*']);
-        if bare.len() < part.len() {
-            id.push_str("By");
-        }
-        for word in bare.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
-            id.push_str(&word[..1].to_ascii_uppercase());
-            id.push_str(&word[1..]);
-        }
-        id
-    })
 }
 
 fn add_parameter(operation: &mut Value, name: &str) {
@@ -329,21 +314,4 @@ fn problem_details() -> Value {
             "error": {"$ref": "#/components/schemas/Failure/properties/error"},
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::operation_id;
-
-    #[test]
-    fn operation_ids_come_from_method_and_path() {
-        for (method, path, id) in [
-            ("get", "/api/v1", "getApiV1"),
-            ("get", "/api/v1/event-types/{*name}", "getEventTypesByName"),
-            ("post", "/api/v1/signals/{event_id}/replay", "postSignalsByEventIdReplay"),
-            ("get", "/health", "getHealth"),
-        ] {
-            assert_eq!(operation_id(path, method), id);
-        }
-    }
 }

@@ -24,13 +24,13 @@ async fn a_workflow_sends_signals_and_starts_runs_once_each() {
         bed.load("greet", "{ type: guest.came }", "do:\n- note: { set: { greeted: true } }\n").await;
 
         let told =
-            run(bed, "tell", &calling("postEvents", &json!({"name": "guest.came", "payload": {"n": 1}})))
+            run(bed, "tell", &calling("createEvent", &json!({"name": "guest.came", "payload": {"n": 1}})))
                 .await;
         let started = run(
             bed,
             "start",
             &calling(
-                "postWorkflowsByNamespaceByNameRuns",
+                "createWorkflowRun",
                 &json!({"namespace": "shop", "name": "greet", "wait": "20s"}),
             ),
         )
@@ -54,9 +54,9 @@ async fn a_workflow_sends_signals_and_starts_runs_once_each() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_are_the_tasks_error() {
     on_both(async |bed| {
-        let missing = run(bed, "missing", &calling("getRunsById", &json!({"id": "run_x"}))).await;
+        let missing = run(bed, "missing", &calling("getRun", &json!({"id": "run_x"}))).await;
         let unknown = run(bed, "unknown", &calling("getNothing", &json!({}))).await;
-        let without = run(bed, "without", &calling("getRunsById", &json!({}))).await;
+        let without = run(bed, "without", &calling("getRun", &json!({}))).await;
 
         let told = |run: &Value| {
             (
