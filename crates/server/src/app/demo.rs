@@ -126,7 +126,8 @@ impl Filling<'_> {
     fn party(&mut self, Party { id, side, profile, review, created_at }: Party) {
         let updated_at = review.at().unwrap_or(created_at).max(created_at);
         let id = id.as_str().to_owned();
-        let entry = EntryRecord { id, side, profile, review, version: 1, created_at, updated_at, rank: 0 };
+        let entry =
+            EntryRecord { id, side, profile, review, version: 1, created_at, updated_at, rank: 0, place: 0 };
         self.set.add_entry(&entry);
         self.rows += 1;
         match side {
