@@ -127,6 +127,14 @@ id! {
     pub struct AuditId("aud");
 }
 id! {
+    /// What an event has with a vendor or a sponsor.
+    pub struct RelationId("rel");
+}
+id! {
+    /// Somebody's application to an event.
+    pub struct ApplicationId("app");
+}
+id! {
     /// A project: the tenant a person thinks of.
     pub struct ProjectId("prj");
 }

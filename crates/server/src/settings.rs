@@ -19,6 +19,8 @@ pub struct Settings {
     pub static_rate_per_minute: Option<u32>,
     /// Calls an hour an address may make without a credential.
     pub address_rate_per_hour: u32,
+    /// Applications an hour an address may send without a credential.
+    pub public_intake_per_hour: u32,
     /// The header in which a proxy of ours writes the client's address. `None`: the connection's address.
     pub client_address_header: Option<HeaderName>,
     /// Whether `POST /bench/ack` is there.
@@ -36,6 +38,7 @@ impl Default for Settings {
             development: false,
             static_rate_per_minute: None,
             address_rate_per_hour: DEFAULT_PER_HOUR,
+            public_intake_per_hour: 10,
             client_address_header: None,
             bench: false,
             // Longer than the clients we know of keep connections in their pools.

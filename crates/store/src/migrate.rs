@@ -32,6 +32,7 @@ const ALL: &[Migration] = migrations![
     "0004_planning",
     "0005_event_parts",
     "0006_directory",
+    "0007_applications",
     "0008_users",
     "0009_audit",
 ];

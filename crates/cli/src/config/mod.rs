@@ -106,6 +106,8 @@ pub(crate) struct Config {
     pub(crate) static_token_rate_per_minute: Option<u32>,
     /// Calls an hour that one address may make without a credential; `None` for the server's own number.
     pub(crate) address_rate_per_hour: Option<u32>,
+    /// Applications an hour that one address may send without a credential; `None` for the server's own number.
+    pub(crate) public_intake_per_hour: Option<u32>,
     /// The header in which a proxy of ours writes the client's address.
     pub(crate) client_address_header: Option<HeaderName>,
     /// Webhooks out.
@@ -160,6 +162,7 @@ impl Config {
             api_token: layers.get("api_token", secret)?.filter(|token| !token.expose_secret().is_empty()),
             static_token_rate_per_minute: layers.get("static_token_rate_per_minute", settings::count)?,
             address_rate_per_hour: layers.get("address_rate_per_hour", settings::count)?,
+            public_intake_per_hour: layers.get("public_intake_per_hour", settings::count)?,
             client_address_header: layers.get("client_address_header", settings::header)?,
             webhooks: webhooks(&layers)?,
             egress_allow: layers.get("egress_allow", parse_allow_list)?.unwrap_or_default(),

@@ -50,6 +50,7 @@ impl Config {
                 self.static_token_rate_per_minute.map(|calls| calls.to_string()),
             ),
             ("address_rate_per_hour", self.address_rate_per_hour.map(|calls| calls.to_string())),
+            ("public_intake_per_hour", self.public_intake_per_hour.map(|calls| calls.to_string())),
             ("client_address_header", self.client_address_header.as_ref().map(ToString::to_string)),
             ("temporal_address", temporal.map(|temporal| temporal.address.clone())),
             ("temporal_namespace", temporal.map(|temporal| temporal.namespace.clone())),

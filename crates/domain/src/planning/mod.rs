@@ -3,6 +3,7 @@
 //! Invariant: pure, like the rest of the crate; a value of a type in here is valid, however it was made.
 //! Not here: who may plan, where plans are kept, HTTP.
 
+pub mod application;
 pub mod budget;
 pub mod calendar;
 pub mod demo;
@@ -11,6 +12,7 @@ pub mod event;
 pub mod form;
 pub mod money;
 pub mod plan;
+pub mod relation;
 pub mod search;
 pub mod status;
 pub mod task;

@@ -5,9 +5,12 @@
 //! Not here: decisions (`app`), the framework (`face`).
 
 pub mod api_keys;
+pub mod applications;
 pub mod bench;
 pub mod budget;
+pub mod event_sponsors;
 pub mod event_types;
+pub mod event_vendors;
 pub mod events;
 pub mod health;
 pub mod index;
@@ -36,6 +39,9 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(events::routes())
         .merge(tasks::routes())
         .merge(budget::routes())
+        .merge(event_vendors::routes())
+        .merge(event_sponsors::routes())
+        .merge(applications::routes())
         .merge(vendors::routes())
         .merge(sponsors::routes())
         .merge(public::routes())

@@ -4,7 +4,7 @@
 //! Not here: the rules (the domain's `planning::budget`).
 
 use crate::app::forms;
-use crate::app::parts::{self, Hung, Part, branch, changed_reply, created_reply};
+use crate::app::parts::{self, Hung, Part, Placed, branch, changed_reply, created_reply};
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
 use crate::face::list::List;
@@ -25,9 +25,7 @@ use serde_json::Value;
 
 impl Part for Item {
     type Id = BudgetItemId;
-    const KIND: Kind = Kind::Budget;
     const WHAT: &'static str = "Budget item";
-    const FOLDER: &'static str = "budget";
 
     fn status(&self) -> &str {
         self.status.as_str()
@@ -36,6 +34,11 @@ impl Part for Item {
     fn facet(&self) -> Option<&str> {
         Some(&self.category)
     }
+}
+
+impl Placed for Item {
+    const KIND: Kind = Kind::Budget;
+    const FOLDER: &'static str = "budget";
 }
 
 /// A page of an event's items.
@@ -189,6 +192,7 @@ fn in_currency(currency: Currency, budget: Option<Amount>, book: &Book) -> Curre
     Currencies { currency, budget, total: book.total, categories }
 }
 
-fn currency(event: &Event) -> Currency {
+/// The currency of an event's amounts.
+pub(super) fn currency(event: &Event) -> Currency {
     event.plan.budget_currency.unwrap_or_default()
 }

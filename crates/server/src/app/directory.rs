@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// The word of what everybody may see.
-const APPROVED: &str = "approved";
+pub(super) const APPROVED: &str = "approved";
 /// Categories that are listed.
 const GROUPS_MAX: i64 = 1_000;
 /// Characters of a reason.
@@ -134,6 +134,13 @@ pub async fn find(app: &App, side: Side, id: &str) -> Result<EntryRecord, Proble
     app.store.entry(side, id.as_str()).await?.ok_or_else(|| missing(side))
 }
 
+/// One entry that everybody can see.
+pub(super) async fn approved(app: &App, side: Side, id: &str) -> Result<Option<EntryRecord>, Problem> {
+    let Some(id) = EntryId::parse(id) else { return Ok(None) };
+    let entry = app.store.entry(side, id.as_str()).await?;
+    Ok(entry.filter(|entry| entry.review.as_str() == APPROVED))
+}
+
 fn missing(side: Side) -> Problem {
     Problem::not_found(match side {
         Side::Vendor => "Vendor",
@@ -147,17 +154,7 @@ pub async fn create(app: &App, side: Side, body: Value, guard: Guard, now: Milli
     let mut profile = Profile::default();
     profile.read(&mut form, side, Presence::New, Author::Admin);
     let ignored = forms::finish(form)?;
-    let entry = EntryRecord {
-        id: EntryId::mint(now, app.chance.as_ref()).as_str().to_owned(),
-        side,
-        profile,
-        review: Review::Pending,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        rank: 0,
-        place: 0,
-    };
+    let (_, entry) = new(app, side, profile, now);
     let mut set = WriteSet::new();
     set.add_entry(&entry);
     let view = shown(&entry, Viewer::Admin);
@@ -167,6 +164,23 @@ pub async fn create(app: &App, side: Side, body: Value, guard: Guard, now: Milli
         ..Reply::with(StatusCode::CREATED, &view, Some(&meta))
     };
     guard.commit(&app.store, set, reply).await
+}
+
+/// A new entry, to be reviewed.
+pub(super) fn new(app: &App, side: Side, profile: Profile, now: Millis) -> (EntryId, EntryRecord) {
+    let id = EntryId::mint(now, app.chance.as_ref());
+    let entry = EntryRecord {
+        id: id.as_str().to_owned(),
+        side,
+        profile,
+        review: Review::Pending,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        rank: 0,
+        place: 0,
+    };
+    (id, entry)
 }
 
 /// What an admin does to an entry.

@@ -6,7 +6,7 @@
 
 use crate::app::announce::announce;
 use crate::app::parts::{self, Hung};
-use crate::app::{forms, tasks};
+use crate::app::{forms, relations, tasks};
 use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
@@ -19,6 +19,7 @@ use http::StatusCode;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::{BudgetItemId, EventId, TaskId};
 use openevent_domain::planning::budget::{Certainty, Item};
+use openevent_domain::planning::directory::Side;
 use openevent_domain::planning::event::{Changed, Event};
 use openevent_domain::planning::form::{Form, Presence, text, texts, time, whole, word};
 use openevent_domain::planning::plan::{LocationType, Plan, TITLE_CHARS_MAX, WORD_CHARS_MAX};
@@ -126,11 +127,16 @@ pub async fn clone(
             "moves the event out of the calendar",
         );
     }
-    let kinds = [("tasks", "tasks:write"), ("budget", "budget:write")];
+    let kinds = [
+        ("tasks", "tasks:write"),
+        ("budget", "budget:write"),
+        ("vendors", "events:write"),
+        ("sponsors", "events:write"),
+    ];
     let mut copied = Vec::new();
     form.set("copy", &mut copied, texts(kinds.len(), WORD_CHARS_MAX));
     if let Some(odd) = copied.iter().find(|word| kinds.iter().all(|(kind, _)| kind != word)) {
-        form.refuse("copy", format!("cannot copy `{odd}`; it can copy tasks and budget"));
+        form.refuse("copy", format!("cannot copy `{odd}`; it can copy tasks, budget, vendors and sponsors"));
     }
     let ignored = forms::finish(form)?;
     let copies = |kind: &str| copied.iter().any(|word| word == kind);
@@ -148,6 +154,12 @@ pub async fn clone(
     }
     if copies("budget") {
         copy_budget(app, &mut set, &caller.tenant, &first.id, &copy.id, now).await?;
+    }
+    for (side, kind) in [(Side::Vendor, "vendors"), (Side::Sponsor, "sponsors")] {
+        if copies(kind) {
+            let pair = (&first.id, &copy.id);
+            check_copied(relations::copy(app, &mut set, &caller.tenant, pair, side, now).await?)?;
+        }
     }
     guard.commit(&app.store, set, created_reply(&copy, &ignored)).await
 }
@@ -205,7 +217,7 @@ fn check_copied(count: usize) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::bad_request(format!(
-        "An event with more than {COPIED_MAX} tasks or budget items cannot be copied with them"
+        "An event with more than {COPIED_MAX} tasks, budget items, vendors or sponsors cannot be copied with them"
     )))
 }
 
@@ -318,9 +330,11 @@ pub async fn delete(
     loop {
         attempt += 1;
         if_match.check(&etag(&record.event))?;
+        check_deletable(app, tenant, &record.event).await?;
         let mut set = WriteSet::new();
         set.delete_event(tenant, &record);
         set.delete_parts(tenant, &record.event.id);
+        set.delete_application_tokens(tenant, &record.event.id);
         tell(app, &mut set, tenant, "event.deleted", &record.event, Map::new(), now)?;
         match app.store.submit(set).await {
             Ok(()) => return Ok(Reply::deleted()),
@@ -330,6 +344,17 @@ pub async fn delete(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Refuses while others count on the event. Whoever is confirmed after this look touches the event, so the deletion
+/// that was decided on it misses.
+async fn check_deletable(app: &App, tenant: &Tenant, event: &Event) -> Result<(), Problem> {
+    let is_active = event.state.status() == Status::Active;
+    if is_active && relations::is_anybody_confirmed(app, tenant, &event.id).await? {
+        let words = "An active event with a confirmed vendor or sponsor cannot be deleted; decline them or cancel it first";
+        return Err(Problem::bad_request(words));
+    }
+    Ok(())
 }
 
 /// A page of a project's events.

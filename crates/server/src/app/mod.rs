@@ -4,6 +4,7 @@
 //! Not here: paths, headers, query strings.
 
 pub mod announce;
+pub mod applications;
 pub mod audit;
 pub mod budget;
 pub mod calendar;
@@ -18,6 +19,7 @@ pub mod intake;
 pub mod keys;
 pub mod parts;
 pub mod public;
+pub mod relations;
 pub mod runs;
 pub mod schema_book;
 pub mod secrets;

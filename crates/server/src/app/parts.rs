@@ -3,7 +3,7 @@
 //! Invariant: a part is looked for under its own event only; its tag is its version.
 //! Not here: what the parts mean (`tasks`, `budget`).
 
-use crate::face::list::{List, cursor};
+use crate::face::list::{List, ListMeta, cursor};
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
 use crate::state::App;
@@ -13,7 +13,8 @@ use openevent_domain::tenant::Tenant;
 use openevent_store::planning::parts::{Branch, Filter, Kind, PartRecord, Place};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
 /// Rows a count looks at before it says "at least so many".
 const COUNT_MAX: i64 = 100_000;
@@ -24,18 +25,27 @@ const CHUNK_ROWS: i64 = 1_000;
 pub trait Part: Serialize + DeserializeOwned + Clone + PartialEq + Sync {
     /// Its ids.
     type Id: Id + Sync;
-    /// The store's word for it.
-    const KIND: Kind;
     /// The reader's word for it.
     const WHAT: &'static str;
-    /// Where it is below its event.
-    const FOLDER: &'static str;
 
     /// The word lists filter by.
     fn status(&self) -> &str;
 
     /// Another word lists filter by.
     fn facet(&self) -> Option<&str>;
+
+    /// Whom it concerns, where an event has one such part for each.
+    fn party(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// A kind of part that is in one place of its events.
+pub trait Placed: Part {
+    /// The store's word for it.
+    const KIND: Kind;
+    /// Where it is below its event.
+    const FOLDER: &'static str;
 }
 
 /// A part with what the server knows of it.
@@ -62,6 +72,8 @@ struct Shown<'a, P> {
     event_id: &'a str,
     #[serde(flatten)]
     body: &'a P,
+    #[serde(flatten)]
+    more: &'a Map<String, Value>,
     created_at: Millis,
     updated_at: Millis,
 }
@@ -85,7 +97,7 @@ impl<P: Part> Hung<P> {
             body: serde_json::to_value(&self.body).map_err(Problem::internal)?,
             status: self.body.status().to_owned(),
             facet: self.body.facet().map(str::to_owned),
-            party: None,
+            party: self.body.party().map(str::to_owned),
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -97,15 +109,17 @@ impl<P: Part> Hung<P> {
         format!("\"{}\"", self.version)
     }
 
-    /// Where it is.
-    pub fn path(&self, event: &EventId) -> String {
-        format!("/api/v1/events/{event}/{}/{}", P::FOLDER, self.id.as_str())
-    }
-
     /// What people see of it.
     pub fn shown<'a>(&'a self, event: &'a EventId) -> impl Serialize + 'a {
+        static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.shown_with(event, &NOTHING)
+    }
+
+    /// What people see of it, with more than it says itself.
+    pub fn shown_with<'a>(&'a self, event: &'a EventId, more: &'a Map<String, Value>) -> impl Serialize + 'a {
         let id = self.id.as_str();
         Shown {
+            more,
             underscore_id: id,
             id,
             event_id: event.as_str(),
@@ -115,7 +129,8 @@ impl<P: Part> Hung<P> {
         }
     }
 
-    fn of(record: PartRecord) -> Result<Self, Problem> {
+    /// A part as the store gave it.
+    pub fn of(record: PartRecord) -> Result<Self, Problem> {
         Ok(Self {
             id: P::Id::trusted(record.id),
             body: serde_json::from_value(record.body).map_err(Problem::internal)?,
@@ -126,8 +141,15 @@ impl<P: Part> Hung<P> {
     }
 }
 
+impl<P: Placed> Hung<P> {
+    /// Where it is.
+    pub fn path(&self, event: &EventId) -> String {
+        format!("/api/v1/events/{event}/{}/{}", P::FOLDER, self.id.as_str())
+    }
+}
+
 /// Where parts of a kind hang.
-pub fn branch<P: Part>(tenant: &Tenant, event: &EventId) -> Branch {
+pub fn branch<P: Placed>(tenant: &Tenant, event: &EventId) -> Branch {
     Branch { tenant: tenant.clone(), event: event.clone(), kind: P::KIND }
 }
 
@@ -158,13 +180,25 @@ pub async fn all<P: Part>(app: &App, branch: &Branch) -> Result<Vec<Hung<P>>, Pr
     }
 }
 
-/// A page of an event's parts.
+/// A page of an event's parts, shown.
 pub async fn list<P: Part>(
     app: &App,
     branch: &Branch,
     filter: &Filter,
     list: &List,
 ) -> Result<Reply, Problem> {
+    let (parts, meta) = page::<P>(app, branch, filter, list).await?;
+    let shown: Vec<_> = parts.iter().map(|part| part.shown(&branch.event)).collect();
+    Ok(list.reply(&shown, &meta))
+}
+
+/// A page of an event's parts, and what it says about itself.
+pub async fn page<P: Part>(
+    app: &App,
+    branch: &Branch,
+    filter: &Filter,
+    list: &List,
+) -> Result<(Vec<Hung<P>>, ListMeta), Problem> {
     let place = list.after::<String>()?.map_or(Place::Offset(list.offset()), Place::After);
     let mut rows = app.store.parts(branch, filter, &place, list.limit + 1).await?;
     let total = app.store.parts_count(branch, filter, COUNT_MAX).await?;
@@ -172,8 +206,7 @@ pub async fn list<P: Part>(
     rows.truncate(list.limit as usize);
     let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id));
     let parts = rows.into_iter().map(Hung::<P>::of).collect::<Result<Vec<_>, _>>()?;
-    let shown: Vec<_> = parts.iter().map(|part| part.shown(&branch.event)).collect();
-    Ok(list.reply(&shown, &list.meta(total, has_more, next)))
+    Ok((parts, list.meta(total, has_more, next)))
 }
 
 /// The answer that shows a part after a change.
@@ -188,7 +221,7 @@ pub fn changed_reply<P: Part>(part: &Hung<P>, event: &EventId, ignored: &[String
 }
 
 /// The answer that shows a new part.
-pub fn created_reply<P: Part>(part: &Hung<P>, event: &EventId, ignored: &[String]) -> Reply {
+pub fn created_reply<P: Placed>(part: &Hung<P>, event: &EventId, ignored: &[String]) -> Reply {
     let meta =
         super::forms::ignored([("created".to_owned(), Value::from(true))].into_iter().collect(), ignored);
     Reply {

@@ -7,7 +7,7 @@
 use crate::app::announce::announce;
 use crate::app::events::{ATTEMPTS_MAX, again};
 use crate::app::forms;
-use crate::app::parts::{self, Hung, Part, branch, changed_reply, created_reply};
+use crate::app::parts::{self, Hung, Part, Placed, branch, changed_reply, created_reply};
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
 use crate::face::list::List;
@@ -26,9 +26,7 @@ use serde_json::{Map, Value, json};
 
 impl Part for Task {
     type Id = TaskId;
-    const KIND: Kind = Kind::Task;
     const WHAT: &'static str = "Task";
-    const FOLDER: &'static str = "tasks";
 
     fn status(&self) -> &str {
         self.status.as_str()
@@ -37,6 +35,11 @@ impl Part for Task {
     fn facet(&self) -> Option<&str> {
         Some(self.priority.as_str())
     }
+}
+
+impl Placed for Task {
+    const KIND: Kind = Kind::Task;
+    const FOLDER: &'static str = "tasks";
 }
 
 /// A page of an event's tasks.

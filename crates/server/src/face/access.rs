@@ -4,6 +4,8 @@
 //! and tells a stranger nothing about which paths exist.
 //! Not here: scopes; each endpoint names its own.
 
+use http::Method;
+
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -38,6 +40,11 @@ pub fn is_page(path: &str) -> bool {
     !["/api", "/bench", "/health", "/metrics", "/openapi.json", "/assets"].into_iter().any(is_under)
 }
 
+/// Whether a call without a credential leaves something here: such calls have a stricter limit of their own.
+pub fn is_intake(method: &Method, path: &str) -> bool {
+    method == Method::POST && path.starts_with("/api/v1/public/")
+}
+
 /// Whether scripts of other origins may call this path.
 pub fn is_cross_origin(path: &str) -> bool {
     path.starts_with("/api/") || matches!(path, "/health" | "/openapi.json")
@@ -55,6 +62,14 @@ mod tests {
         for path in ["/", "/docs", "/nothing", "/apiary", "/healthy"] {
             assert!(is_page(path), "{path}");
         }
+    }
+
+    #[test]
+    fn only_what_is_left_here_without_a_credential_is_an_intake() {
+        assert!(is_intake(&Method::POST, "/api/v1/public/applications/vendor"));
+        assert!(is_intake(&Method::POST, "/api/v1/public/events/x/applications"));
+        assert!(!is_intake(&Method::GET, "/api/v1/public/applications/x"));
+        assert!(!is_intake(&Method::POST, "/api/v1/events"));
     }
 
     #[test]

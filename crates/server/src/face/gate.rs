@@ -72,7 +72,7 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
             peer = None;
             Admission { verdict: None, outcome: Ok(Some(identity)) }
         }
-        None => admit(&app, request.uri().path(), request.headers(), address, visit.now).await,
+        None => admit(&app, &visit, request.uri().path(), request.headers(), address).await,
     };
     let response = match admission.outcome {
         Err(problem) => problem.into_response(),
@@ -107,7 +107,8 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
 }
 
-async fn admit(app: &App, path: &str, headers: &HeaderMap, address: IpAddr, now: Millis) -> Admission {
+async fn admit(app: &App, visit: &Visit, path: &str, headers: &HeaderMap, address: IpAddr) -> Admission {
+    let now = visit.now;
     let by_address = Limit::per_hour(app.settings.address_rate_per_hour);
     let anonymous = || {
         let meter = app.rates.meter(&Subject::Address(address));
@@ -118,7 +119,14 @@ async fn admit(app: &App, path: &str, headers: &HeaderMap, address: IpAddr, now:
             let verdict = app.rates.peek(&Subject::Address(address), by_address, now);
             Admission { verdict: Some(verdict), outcome: Ok(None) }
         }
-        Access::Open => Admission::limited(Some(anonymous()), now, Ok(None)),
+        Access::Open => {
+            let mut verdict = anonymous();
+            if verdict.admitted && access::is_intake(&visit.method, path) {
+                let limit = Limit::per_hour(app.settings.public_intake_per_hour);
+                verdict = app.rates.hit(&app.rates.meter(&Subject::Intake(address)), limit, now);
+            }
+            Admission::limited(Some(verdict), now, Ok(None))
+        }
         Access::Credential => match app.keyring.identify(headers, &app.rates, now).await {
             Ok(Some(known)) => {
                 let verdict = known.metered.map(|(meter, limit)| app.rates.hit(&meter, limit, now));

@@ -28,6 +28,10 @@ pub enum Subject {
     Address(IpAddr),
     /// All addresses beyond [`ADDRESSES_MAX`].
     Crowd,
+    /// What a client address leaves here without a credential.
+    Intake(IpAddr),
+    /// The same of all addresses beyond [`ADDRESSES_MAX`].
+    IntakeCrowd,
     /// The static token.
     Operator,
 }
@@ -38,16 +42,20 @@ impl Subject {
             Self::Key(id) => id.to_string(),
             Self::Address(address) => format!("ip:{address}"),
             Self::Crowd => "ip:*".to_owned(),
+            Self::Intake(address) => format!("intake:{address}"),
+            Self::IntakeCrowd => "intake:*".to_owned(),
             Self::Operator => "operator".to_owned(),
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        match text.strip_prefix("ip:") {
-            Some("*") => Some(Self::Crowd),
-            Some(address) => address.parse().ok().map(Self::Address),
-            None if text == "operator" => Some(Self::Operator),
-            None => KeyId::parse(text).map(Self::Key),
+        match text.split_once(':') {
+            Some(("ip", "*")) => Some(Self::Crowd),
+            Some(("ip", address)) => address.parse().ok().map(Self::Address),
+            Some(("intake", "*")) => Some(Self::IntakeCrowd),
+            Some(("intake", address)) => address.parse().ok().map(Self::Intake),
+            _ if text == "operator" => Some(Self::Operator),
+            _ => KeyId::parse(text).map(Self::Key),
         }
     }
 }
@@ -119,8 +127,12 @@ impl Rates {
         if let Some(meter) = meters.get(subject) {
             return Arc::clone(meter);
         }
-        let is_crowded = matches!(subject, Subject::Address(_)) && meters.len() >= ADDRESSES_MAX;
-        let subject = if is_crowded { Subject::Crowd } else { subject.clone() };
+        let is_crowded = meters.len() >= ADDRESSES_MAX;
+        let subject = match subject {
+            Subject::Address(_) if is_crowded => Subject::Crowd,
+            Subject::Intake(_) if is_crowded => Subject::IntakeCrowd,
+            subject => subject.clone(),
+        };
         let fresh = || Arc::new(Meter { subject: subject.clone(), state: Mutex::default() });
         Arc::clone(meters.entry(subject.clone()).or_insert_with(fresh))
     }
@@ -254,7 +266,10 @@ mod tests {
         for subject in [
             Subject::Operator,
             Subject::Crowd,
+            Subject::IntakeCrowd,
             Subject::Address(IpAddr::from([192, 0, 2, 1])),
+            Subject::Intake(IpAddr::from([192, 0, 2, 1])),
+            Subject::Intake("2001:db8::".parse().expect("an address")),
             Subject::Key(KeyId::trusted(format!("key_{}", "0".repeat(32)))),
         ] {
             assert_eq!(Subject::parse(&subject.text()), Some(subject));

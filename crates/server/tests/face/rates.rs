@@ -137,3 +137,23 @@ async fn a_record_is_believed_for_less_than_a_second() {
     place.clock.advance(1);
     assert_eq!(server.get(PATH, &[("x-api-key", &key)]).await.status, 401);
 }
+
+#[tokio::test]
+async fn what_strangers_leave_here_has_a_stricter_limit_of_its_own() {
+    let place = Place::new();
+    let server = place.serve(Settings { public_intake_per_hour: 2, ..settings() }).await;
+    let path = "/api/v1/public/applications/vendor";
+    let send =
+        async |body: &str| server.send("POST", path, &[("content-type", "application/json")], body).await;
+    let taken = send(r#"{"name":"Cakes","category":"catering"}"#).await;
+    assert_eq!((taken.status, taken.header("x-ratelimit-limit"), remaining(&taken)), (201, Some("2"), 1));
+    let wrong = send("{}").await;
+    assert_eq!((wrong.status, remaining(&wrong)), (400, 0));
+    let refused = send(r#"{"name":"Pies","category":"catering"}"#).await;
+    assert_eq!((refused.status, code(&refused).as_str()), (429, "RATE_LIMIT_EXCEEDED"));
+    assert!(refused.header("retry-after").is_some());
+    let read = server.get("/api/v1/public/vendors", &[]).await;
+    assert_eq!((read.status, read.header("x-ratelimit-limit")), (200, Some("1000")));
+    place.clock.advance(HOUR_MS);
+    assert_eq!(send(r#"{"name":"Pies","category":"catering"}"#).await.status, 201);
+}

@@ -135,6 +135,7 @@ impl Bed {
             static_token: Some("s3cret".into()),
             development: true,
             address_rate_per_hour: 1_000_000,
+            public_intake_per_hour: 1_000_000,
             ..Settings::default()
         };
         let app = App::start(store, engine, clock, chance, settings).await.expect("the app starts");

@@ -4,6 +4,7 @@
 //! Not here: crashes (the binary's suite), the face's own rules (`tests/face`).
 
 mod api_keys;
+mod applications;
 mod batches;
 mod bed;
 mod budgets;
@@ -21,6 +22,7 @@ mod ingest;
 mod linking;
 mod lists;
 mod own_api;
+mod relations;
 mod runs;
 mod scopes;
 mod secrets;

@@ -14,6 +14,7 @@ use crate::{Error, Store};
 use openevent_domain::ambient::Millis;
 use openevent_domain::planning::directory::{Profile, Review, Side};
 use openevent_domain::planning::search::{Query, sort_key};
+use std::collections::BTreeMap;
 
 /// An entry.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,6 +121,20 @@ impl Store {
         row.map(|row| record(row).map(|(entry, _)| entry)).transpose()
     }
 
+    /// The names of entries, by their ids; those that are not there are left out.
+    pub async fn entry_names(&self, side: Side, ids: &[&str]) -> Result<BTreeMap<String, String>, Error> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let rows = self.rows(names(side, ids)).await?;
+        let named = rows.into_iter().map(|mut row| {
+            let id = row.text()?;
+            let profile: Profile = row.json()?;
+            Ok((id, profile.name))
+        });
+        named.collect()
+    }
+
     /// A page of entries, found by their name first, then the newest; and how many there are: exactly up to 2000, at
     /// most 100 000, and of long lists as it was some seconds ago.
     pub async fn entries(
@@ -207,6 +222,16 @@ fn by_id(side: Side, id: &str) -> Select {
         .and("id =", id)
 }
 
+fn names(side: Side, ids: &[&str]) -> Select {
+    let select =
+        Select::new("SELECT id, profile FROM directory WHERE side = $1 AND id IN (", [side.as_str().into()]);
+    let listed = ids
+        .iter()
+        .enumerate()
+        .fold(select, |select, (n, id)| select.then_arg(if n == 0 { "" } else { "," }, *id));
+    listed.then(")")
+}
+
 /// `word side = …` and the other filters; `hidden` is put before columns for which no index is to be chosen.
 fn filtered(select: Select, filter: &Filter, word: &str, hidden: &str) -> Select {
     select
@@ -286,7 +311,11 @@ pub(crate) fn selects(dialect: Dialect) -> Vec<Select> {
     let plain = Filter { side: Side::Vendor, review: None, group: None, search: None };
     let approved = Filter { review: Some("approved"), ..plain.clone() };
     let group = Filter { group: Some("x".into()), ..approved.clone() };
-    let mut selects = vec![by_id(Side::Vendor, "x"), Select::new(GROUPS, ["x".into(), 1.into()])];
+    let mut selects = vec![
+        by_id(Side::Vendor, "x"),
+        names(Side::Vendor, &["x", "y"]),
+        Select::new(GROUPS, ["x".into(), 1.into()]),
+    ];
     for filter in [plain, approved, group] {
         selects.push(counted(&filter, dialect));
         selects.push(list(&filter, &Place::Offset(0), 1));

@@ -4,6 +4,7 @@
 //! version that was read.
 //! Not here: what is allowed; the domain decides.
 
+pub mod applications;
 pub mod directory;
 pub(crate) mod event_lists;
 pub mod events;

@@ -110,8 +110,8 @@ static ADD: Bulk = Bulk::insert(
     "",
 );
 static CHANGE: Sql = Sql::same(
-    "UPDATE event_parts SET status = $1, facet = $2, body = $3, version = $4, updated_at = $5 \
-     WHERE tenant = $6 AND event_id = $7 AND kind = $8 AND id = $9 AND version = $10",
+    "UPDATE event_parts SET status = $1, facet = $2, party = $3, body = $4, version = $5, updated_at = $6 \
+     WHERE tenant = $7 AND event_id = $8 AND kind = $9 AND id = $10 AND version = $11",
 );
 static DELETE: Sql = Sql::same(
     "DELETE FROM event_parts WHERE tenant = $1 AND event_id = $2 AND kind = $3 AND id = $4 AND version = $5",
@@ -173,6 +173,7 @@ impl WriteSet {
         let args = [
             part.status.as_str().into(),
             part.facet.as_deref().into(),
+            part.party.as_deref().into(),
             (&part.body).into(),
             part.version.into(),
             part.updated_at.into(),
@@ -207,6 +208,11 @@ impl Store {
     /// One part of an event.
     pub async fn part(&self, branch: &Branch, id: &str) -> Result<Option<PartRecord>, Error> {
         self.row(of(COLUMNS, branch).and("id =", id)).await?.map(record).transpose()
+    }
+
+    /// The part of an event that concerns somebody.
+    pub async fn part_of(&self, branch: &Branch, party: &str) -> Result<Option<PartRecord>, Error> {
+        self.row(of(COLUMNS, branch).and("party =", party)).await?.map(record).transpose()
     }
 
     /// A page of an event's parts, newest first.
@@ -263,6 +269,7 @@ pub(crate) fn selects() -> Vec<Select> {
     let filter = Filter { status: Some("x".into()), facet: Some("x".into()) };
     vec![
         of(COLUMNS, &branch).and("id =", "x"),
+        of(COLUMNS, &branch).and("party =", "x"),
         list(&branch, &filter, &Place::After("x".into()), 1),
         list(&branch, &Filter::default(), &Place::Offset(0), 1),
         filtered(of(ONE, &branch), &filter),
