@@ -4,7 +4,7 @@
 //! is never mistaken for work that was done here. A project that has events is left alone unless that is wanted.
 //! Not here: what a season is made of (the domain's `planning::demo`), the command line.
 
-use crate::app::parts::{Hung, Part, branch};
+use crate::app::parts::{Hung, Placed, branch};
 use crate::face::problem::Problem;
 use openevent_domain::id::EventId;
 use openevent_domain::planning::demo::{Gathering, Made, Party, Season};
@@ -148,7 +148,7 @@ impl Filling<'_> {
         Ok(())
     }
 
-    fn parts<P: Part>(&mut self, event: &EventId, parts: Vec<Made<P::Id, P>>) -> Result<u64, FillError> {
+    fn parts<P: Placed>(&mut self, event: &EventId, parts: Vec<Made<P::Id, P>>) -> Result<u64, FillError> {
         let branch = branch::<P>(self.tenant, event);
         let count = parts.len();
         for Made { id, body, created_at } in parts {

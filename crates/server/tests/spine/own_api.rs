@@ -29,10 +29,7 @@ async fn a_workflow_sends_signals_and_starts_runs_once_each() {
         let started = run(
             bed,
             "start",
-            &calling(
-                "createWorkflowRun",
-                &json!({"namespace": "shop", "name": "greet", "wait": "20s"}),
-            ),
+            &calling("createWorkflowRun", &json!({"namespace": "shop", "name": "greet", "wait": "20s"})),
         )
         .await;
 
