@@ -127,6 +127,16 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Cleans a database up and gathers its statistics, as the server does by itself sooner or later.
+    pub(crate) fn vacuum(&self, name: &str) -> Result<()> {
+        let mut command = Command::new(self.bin_dir.join("vacuumdb"));
+        command.args(["--analyze", "--quiet", "--host", "127.0.0.1", "--username", ACCOUNT]);
+        command.args(["--port", &self.port.to_string(), name]);
+        cmd::output(&mut command).map(drop)
+    }
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         // INT is PostgreSQL's fast shutdown: clients are disconnected, the rest is written, then it ends.

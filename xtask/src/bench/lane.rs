@@ -155,10 +155,13 @@ pub(crate) fn section(title: &str, lanes: &[Lane], clients: &[usize], base: &str
             ]);
         }
     }
-    for trouble in lanes.iter().flat_map(|lane| &lane.trouble) {
-        section.note(trouble);
-    }
+    troubles(lanes).for_each(|trouble| section.note(trouble));
     section
+}
+
+/// What went wrong, of all lanes.
+pub(crate) fn troubles(lanes: &[Lane]) -> impl Iterator<Item = &String> {
+    lanes.iter().flat_map(|lane| &lane.trouble)
 }
 
 /// The middle value, or the mean of the two; `None` of nothing.

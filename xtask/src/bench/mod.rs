@@ -12,6 +12,7 @@ mod ingest;
 mod lane;
 mod load;
 mod machine;
+mod planning;
 mod receiver;
 mod report;
 mod scrape;
@@ -39,9 +40,15 @@ pub(crate) struct Args {
     /// One short round of everything, with small tables: shows that it works, not how fast it is.
     #[arg(long)]
     quick: bool,
-    /// Only these parts (may be repeated).
+    /// Only these parts; all of them when none is named.
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+    /// The same, by option (may be repeated).
     #[arg(long, value_enum)]
     only: Vec<Part>,
+    /// Planned events of the large table in `planning`.
+    #[arg(long, value_name = "N")]
+    events: Option<u64>,
     /// Stored signals of the large table in `rows`.
     #[arg(long, value_name = "N")]
     rows: Option<u64>,
@@ -80,6 +87,8 @@ enum Part {
     Idle,
     /// Restart with 100 000 parked runs.
     Restore,
+    /// Lists and search with 10 thousand and 1 million planned events.
+    Planning,
 }
 
 /// How long and how much.
@@ -92,6 +101,8 @@ struct Pace {
     rows_many: u64,
     parked: u64,
     starts: u32,
+    planned_few: u64,
+    planned_many: u64,
 }
 
 /// What every part needs.
@@ -126,7 +137,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let bench = Bench { binary: binary.clone(), folder, pace: pace(args) };
     let machine = machine::read(bench.folder.path())?;
     println!("{machine}");
-    let findings = bench.run(&args.only)?;
+    let parts: Vec<Part> = args.parts.iter().chain(&args.only).copied().collect();
+    let findings = bench.run(&parts)?;
     let text = report::markdown(&machine, &findings, args.quick);
     println!("\n{text}");
     if args.write {
@@ -143,6 +155,10 @@ fn build_and_rerun(args: &Args) -> Result<()> {
         build.args(["--package", "openevent"]);
     }
     cmd::run(&mut build)?;
+    if !args.self_test {
+        let fill = ["build", "--release", "--package", "openevent-store", "--example", "planning_fill"];
+        cmd::run(cmd::cargo().args(fill))?;
+    }
     let release = walls::target_directory()?.join("release");
     let mut again = Command::new(release.join("xtask"));
     again.args(std::env::args_os().skip(1));
@@ -163,6 +179,8 @@ fn pace(args: &Args) -> Pace {
             rows_many: 200_000,
             parked: 10_000,
             starts: 3,
+            planned_few: 10_000,
+            planned_many: 50_000,
         }
     } else {
         Pace {
@@ -174,9 +192,12 @@ fn pace(args: &Args) -> Pace {
             rows_many: 5_000_000,
             parked: 100_000,
             starts: 5,
+            planned_few: 10_000,
+            planned_many: 1_000_000,
         }
     };
     pace.rows_many = args.rows.unwrap_or(pace.rows_many).max(pace.rows_few);
+    pace.planned_many = args.events.unwrap_or(pace.planned_many).max(pace.planned_few);
     pace.rounds = args.rounds.unwrap_or(pace.rounds).max(1);
     if let Some(seconds) = args.seconds {
         pace.measure = Duration::from_secs_f64(seconds.clamp(0.1, 60.0));
@@ -199,6 +220,7 @@ impl Bench {
                 Part::Rows => growth::stored_signals(self, &mut findings),
                 Part::Idle => footprint::idle(self, &mut findings),
                 Part::Restore => footprint::restore(self, &mut findings),
+                Part::Planning => planning::run(self, &mut findings),
             };
             if children::interrupted() {
                 bail!("interrupted");

@@ -52,6 +52,11 @@ impl Setup {
         Ok(self)
     }
 
+    /// The SQLite file, when the data is in one.
+    pub(crate) fn data_file(&self) -> PathBuf {
+        self.folder.join("data").join("openevent.db")
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.env_clear().current_dir(&self.folder);

@@ -81,6 +81,12 @@ pub(crate) fn post(addr: SocketAddr, path: &str, credential: &Credential, body: 
     .into_bytes()
 }
 
+/// One GET on a connection that stays open.
+pub(crate) fn ask(addr: SocketAddr, path: &str, credential: &Credential) -> Vec<u8> {
+    let credential = header(credential);
+    format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\n{credential}\r\n\r\n").into_bytes()
+}
+
 /// One GET that asks the server to close afterwards.
 pub(crate) fn get(addr: SocketAddr, path: &str, credential: &Credential) -> Vec<u8> {
     let credential = header(credential);

@@ -1,0 +1,238 @@
+//! Lists and search of planned events and vendors, in small and in large tables, on both databases.
+//!
+//! Invariant: the same rows and the same questions everywhere; each list is a lane of its own.
+//! Deliberately not here: making the rows (the store's example `planning_fill`).
+
+use std::path::Path;
+use std::process::Command;
+use std::rc::Rc;
+
+use anyhow::{Context as _, Result};
+
+use super::lane::{self, Lane, Sample};
+use super::server::{Server, Setup};
+use super::table::{Goal, Section, number};
+use super::wire;
+use super::{Bench, Findings};
+use crate::cmd;
+use crate::postgres::{self, Cluster};
+
+const CLIENTS: [usize; 1] = [16];
+/// Rows of a page, unless asked for otherwise.
+const PAGE_ROWS: u64 = 20;
+/// The page that is gone to by cursor.
+const DEEP_PAGE: u64 = 1_000;
+/// Rows of a page while going there.
+const STRIDE_ROWS: u64 = 100;
+/// One vendor for so many events.
+const EVENTS_PER_VENDOR: u64 = 5;
+/// Words in a third of the rows, in about one of a hundred, in few, and in none; whole ones, beginnings and pairs.
+const WORDS: [&str; 12] = [
+    "conference",
+    "summit",
+    "mus",
+    "des",
+    "workshop",
+    "market+annual",
+    "babacon",
+    "conbacon+music",
+    "fenbacon",
+    "babababaha",
+    "conconconcon",
+    "nothinglikethis",
+];
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List {
+    Events,
+    EventsDeep,
+    EventsByStatus,
+    EventsSearched,
+    Vendors,
+    VendorsDeep,
+    VendorsByCategory,
+    VendorsSearched,
+}
+
+impl List {
+    const ALL: [Self; 8] = [
+        Self::Events,
+        Self::EventsDeep,
+        Self::EventsByStatus,
+        Self::EventsSearched,
+        Self::Vendors,
+        Self::VendorsDeep,
+        Self::VendorsByCategory,
+        Self::VendorsSearched,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Events => "events, page 1",
+            Self::EventsDeep => "events, page 1 000 by cursor",
+            Self::EventsByStatus => "events by status",
+            Self::EventsSearched => "events, search",
+            Self::Vendors => "vendors, page 1",
+            Self::VendorsDeep => "vendors, page 1 000 by cursor",
+            Self::VendorsByCategory => "vendors by category",
+            Self::VendorsSearched => "vendors, search",
+        }
+    }
+
+    /// The paths that are asked for in turn.
+    fn paths(self, server: &Server, rows: u64) -> Result<Vec<String>> {
+        let each = |path: &str, words: &[&str]| words.iter().map(|word| format!("{path}{word}")).collect();
+        Ok(match self {
+            Self::Events => vec!["/api/v1/events".to_owned()],
+            Self::EventsDeep => vec![deep(server, "/api/v1/events", rows)?],
+            Self::EventsByStatus => {
+                each("/api/v1/events?status=", &["draft", "planning", "active", "completed", "cancelled"])
+            }
+            Self::EventsSearched => each("/api/v1/events?search=", &WORDS),
+            Self::Vendors => vec!["/api/v1/vendors".to_owned()],
+            Self::VendorsDeep => vec![deep(server, "/api/v1/vendors", rows / EVENTS_PER_VENDOR)?],
+            Self::VendorsByCategory => each("/api/v1/vendors?category=", &["catering", "venue", "stage"]),
+            Self::VendorsSearched => each("/api/v1/vendors?search=", &WORDS),
+        })
+    }
+}
+
+/// The page 1 000, or the last but one where there are fewer: its path, found by going there.
+fn deep(server: &Server, path: &str, rows: u64) -> Result<String> {
+    let skipped = ((DEEP_PAGE - 1) * PAGE_ROWS).min(rows.saturating_sub(2 * PAGE_ROWS));
+    let mut cursor = String::new();
+    for _ in 0..skipped.div_ceil(STRIDE_ROWS) {
+        let answer = server.get(&format!("{path}?limit={STRIDE_ROWS}{cursor}"))?;
+        let page: serde_json::Value = serde_json::from_str(&answer.body)?;
+        let next = page["meta"]["nextCursor"].as_str().context("a list ended too early")?;
+        cursor = format!("&cursor={next}");
+    }
+    Ok(format!("{path}?limit={PAGE_ROWS}{cursor}"))
+}
+
+/// A database of some size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ground {
+    database: &'static str,
+    rows: u64,
+}
+
+impl Ground {
+    fn label(self, list: List) -> String {
+        format!("{} {}: {}", self.database, self.rows, list.label())
+    }
+}
+
+/// Every list at 16 clients, in tables of both sizes on both databases.
+pub(crate) fn run(bench: &Bench, findings: &mut Findings) -> Result<()> {
+    // Before the servers, so that it outlives them.
+    let cluster = Cluster::start(&postgres::ensure_installed()?, bench.disk())?;
+    let sizes = [bench.pace.planned_few, bench.pace.planned_many];
+    let mut lanes = Vec::new();
+    for database in ["SQLite", "PostgreSQL"] {
+        for rows in sizes {
+            let ground = Ground { database, rows };
+            let server = Rc::new(filled(bench, &cluster, ground)?);
+            for list in List::ALL {
+                let paths = list.paths(&server, rows)?;
+                let ask = |path: &String| wire::ask(server.addr(), path, &server.key());
+                lanes.push(Lane::new(&ground.label(list), &server, paths.iter().map(ask).collect()));
+            }
+        }
+    }
+    lane::race(&mut lanes, &CLIENTS, &bench.pace);
+    findings.sections.push(section(&lanes, sizes));
+    judge(&lanes, sizes, findings);
+    Ok(())
+}
+
+/// A server whose tables have been filled.
+fn filled(bench: &Bench, cluster: &Cluster, ground: Ground) -> Result<Server> {
+    let name = format!("planning-{}-{}", ground.database.to_lowercase(), ground.rows);
+    let setup = bench.setup(&name)?;
+    let (setup, place): (Setup, String) = if ground.database == "SQLite" {
+        let file = setup.data_file().display().to_string();
+        (setup, file)
+    } else {
+        let url = cluster.create_database(&name.replace('-', "_"))?;
+        (setup.env("DATABASE_URL", &url), url)
+    };
+    let server = Server::start(&setup)?;
+    let fill = bench.binary.parent().unwrap_or(Path::new(".")).join("examples/planning_fill");
+    let counts = [ground.rows, ground.rows / EVENTS_PER_VENDOR].map(|count| count.to_string());
+    print!("  {}: ", ground.database);
+    cmd::run(Command::new(fill).arg(place).args(counts))?;
+    if ground.database == "PostgreSQL" {
+        // What its own housekeeping does after a minute.
+        cluster.vacuum(&name.replace('-', "_"))?;
+    }
+    Ok(server)
+}
+
+fn sample(lanes: &[Lane], database: &'static str, rows: u64, list: List) -> Option<Sample> {
+    Lane::find(lanes, &Ground { database, rows }.label(list))?.result(CLIENTS[0])
+}
+
+fn section(lanes: &[Lane], [few, many]: [u64; 2]) -> Section {
+    let thousand = |rows: u64| number(rows as f64 / 1_000.0, 0);
+    let (few_title, many_title) =
+        (format!("p99 at {} k", thousand(few)), format!("p99 at {} k", thousand(many)));
+    let header =
+        ["list, 16 clients", "database", &few_title, "p50", &many_title, "growth of p50", "growth of p99"];
+    let mut section = Section::new("Lists of planned events and vendors, ms", &header);
+    for list in List::ALL {
+        for database in ["SQLite", "PostgreSQL"] {
+            let (small, large) = (sample(lanes, database, few, list), sample(lanes, database, many, list));
+            let (Some(small), Some(large)) = (small, large) else {
+                section.row([list.label(), database, "—", "—", "—", "—", "—"]);
+                continue;
+            };
+            section.row([
+                list.label().to_owned(),
+                database.to_owned(),
+                number(small.p99_ms, 2),
+                number(large.p50_ms, 2),
+                number(large.p99_ms, 2),
+                number(large.p50_ms / small.p50_ms, 2),
+                number(large.p99_ms / small.p99_ms, 2),
+            ]);
+        }
+    }
+    section.note(format!(
+        "p50 is that of the large table; {} vendors for {} events",
+        thousand(many / EVENTS_PER_VENDOR) + " k",
+        thousand(many) + " k"
+    ));
+    lane::troubles(lanes).for_each(|trouble| section.note(trouble));
+    section
+}
+
+fn judge(lanes: &[Lane], [few, many]: [u64; 2], findings: &mut Findings) {
+    let worst = |figure: &dyn Fn(List) -> Option<f64>| {
+        List::ALL.into_iter().map(figure).try_fold(0.0, |worst: f64, one| Some(worst.max(one?)))
+    };
+    let slowest = worst(&|list| Some(sample(lanes, "SQLite", many, list)?.p99_ms));
+    let compared = worst(&|list| {
+        Some(sample(lanes, "PostgreSQL", many, list)?.p99_ms / sample(lanes, "SQLite", many, list)?.p99_ms)
+    });
+    let grown = |database| {
+        worst(&|list| {
+            Some(sample(lanes, database, many, list)?.p50_ms / sample(lanes, database, few, list)?.p50_ms)
+        })
+    };
+    findings.target("slowest list of planned events, SQLite, p99 ms", Goal::AtMost(15.0), slowest, 1);
+    findings.target("worst list, PostgreSQL of SQLite, p99", Goal::AtMost(2.0), compared, 2);
+    findings.target(
+        "worst growth of a list's p50 from few to many events, SQLite",
+        Goal::AtMost(1.5),
+        grown("SQLite"),
+        2,
+    );
+    findings.target(
+        "worst growth of a list's p50 from few to many events, PostgreSQL",
+        Goal::AtMost(1.5),
+        grown("PostgreSQL"),
+        2,
+    );
+}
