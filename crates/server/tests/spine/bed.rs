@@ -274,6 +274,26 @@ impl Bed {
         environment: Environment,
         scopes: &[&str],
     ) -> String {
+        self.store_key(project, environment, scopes, true).await
+    }
+
+    /// A key as members of a project make one: its `*` does not reach beyond the project.
+    pub(crate) async fn plain_key_of(
+        &self,
+        project: &ProjectId,
+        environment: Environment,
+        scopes: &[&str],
+    ) -> String {
+        self.store_key(project, environment, scopes, false).await
+    }
+
+    async fn store_key(
+        &self,
+        project: &ProjectId,
+        environment: Environment,
+        scopes: &[&str],
+        is_instance: bool,
+    ) -> String {
         let text = api_key::mint(environment, self.app.chance.as_ref());
         let now = self.app.clock.now();
         let record = KeyRecord {
@@ -289,7 +309,7 @@ impl Bed {
             revoked_at: None,
             last_used_at: None,
             created_at: now,
-            is_instance: true,
+            is_instance,
             created_by: None,
             version: 1,
         };

@@ -155,16 +155,3 @@ async fn a_cursor_neither_skips_nor_repeats_while_events_are_added() {
     })
     .await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn events_made_at_once_are_all_there() {
-    on_both(async |bed: &Bed| {
-        let making = (0..500).map(|n| create(bed, json!({"title": format!("T{n}"), "startDate": n})));
-        futures::future::join_all(making).await;
-
-        let total = bed.get(&format!("{PATH}?limit=1")).await.json()["meta"]["total"].clone();
-        assert_eq!(total, 500);
-        assert_eq!(bed.signals_total().await, 500);
-    })
-    .await;
-}

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod applications;
+mod authorisation;
 mod batches;
 mod bed;
 mod budgets;
@@ -22,9 +23,9 @@ mod ingest;
 mod linking;
 mod lists;
 mod own_api;
+mod races;
 mod relations;
 mod runs;
-mod scopes;
 mod secrets;
 mod signals;
 mod steering;

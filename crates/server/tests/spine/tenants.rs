@@ -1,9 +1,9 @@
 //! Tenants do not see each other: neither another project's things nor those of its other environment.
 //!
 //! Invariant: what belongs to somebody else is answered as what is not there.
-//! Not here: scopes.
+//! Not here: objects that are asked for by their paths (see `authorisation`).
 
-use crate::bed::{Bed, JSON, YAML, code, on_both, workflow};
+use crate::bed::{Bed, JSON, YAML, on_both, workflow};
 use openevent_domain::tenant::Environment;
 use serde_json::json;
 
@@ -17,50 +17,16 @@ async fn strangers(bed: &Bed) -> [String; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_tenants_things_are_not_found_and_not_listed() {
+async fn another_tenants_runs_are_not_found_by_their_signal() {
     on_both(async |bed| {
-        bed.load("mine", "{ type: a.b }", "do:\n- rest:\n    wait: { hours: 1 }\n").await;
+        bed.load("mine", "{ type: a.b }", NOTE).await;
         let sent = bed.signal("a.b", json!({})).await;
-        let (signal, run) = (
-            sent["event_id"].as_str().unwrap().to_owned(),
-            sent["runs"][0]["run_id"].as_str().unwrap().to_owned(),
-        );
-        let event = crate::events::create(bed, json!({"title": "Mine", "startDate": 5})).await;
-        let event = crate::events::id(&event);
+        let path = format!("/api/v1/runs?eventId={}", sent["event_id"].as_str().unwrap());
+        assert_eq!(bed.data(&path).await.as_array().unwrap().len(), 1);
         for key in strangers(bed).await {
-            let key = ("x-api-key", key.as_str());
-            for (method, path) in [
-                ("GET", format!("/api/v1/signals/{signal}")),
-                ("POST", format!("/api/v1/signals/{signal}/replay")),
-                ("GET", format!("/api/v1/runs/{run}")),
-                ("POST", format!("/api/v1/runs/{run}/cancel")),
-                ("POST", format!("/api/v1/runs/{run}/suspend")),
-                ("POST", format!("/api/v1/runs/{run}/resume")),
-                ("GET", format!("/api/v1/events/{event}")),
-                ("GET", format!("/api/v1/events/{event}.ics")),
-                ("PATCH", format!("/api/v1/events/{event}")),
-                ("DELETE", format!("/api/v1/events/{event}")),
-                ("POST", format!("/api/v1/events/{event}/clone")),
-                ("GET", format!("/api/v1/events/{event}/tasks")),
-                ("POST", format!("/api/v1/events/{event}/tasks")),
-                ("GET", format!("/api/v1/events/{event}/budget")),
-                ("POST", format!("/api/v1/events/{event}/budget")),
-                ("GET", format!("/api/v1/events/{event}/budget/summary")),
-                ("GET", "/api/v1/workflows/shop/mine".to_owned()),
-                ("DELETE", "/api/v1/workflows/shop/mine".to_owned()),
-                ("POST", "/api/v1/workflows/shop/mine/runs".to_owned()),
-            ] {
-                let theirs = bed.send(method, &path, &[key], "").await;
-                assert_eq!((theirs.status, code(&theirs).as_str()), (404, "NOT_FOUND"), "{method} {path}");
-            }
-            for path in ["/api/v1/signals", "/api/v1/runs", "/api/v1/workflows", "/api/v1/events"] {
-                let list = bed.send("GET", path, &[key], "").await.json();
-                assert_eq!((&list["data"], &list["meta"]["total"]), (&json!([]), &json!(0)), "{path}");
-            }
-            let by_signal = bed.send("GET", &format!("/api/v1/runs?eventId={signal}"), &[key], "").await;
-            assert_eq!(by_signal.json()["data"], json!([]));
+            let list = bed.send("GET", &path, &[("x-api-key", &key)], "").await.json();
+            assert_eq!((&list["data"], &list["meta"]["total"]), (&json!([]), &json!(0)));
         }
-        assert_ne!(bed.data(&format!("/api/v1/runs/{run}")).await["status"], "cancelled");
     })
     .await;
 }
