@@ -20,6 +20,7 @@ mod examples;
 mod folder;
 mod hidden;
 mod ingest;
+mod isolation;
 mod linking;
 mod lists;
 mod own_api;
