@@ -9,6 +9,7 @@ mod groups;
 mod keeping;
 mod keys;
 mod leases;
+mod long_lists;
 mod nodes;
 mod notices;
 mod plans;
