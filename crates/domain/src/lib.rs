@@ -16,3 +16,4 @@ pub mod role;
 pub mod scope;
 pub mod signal;
 pub mod tenant;
+pub mod told;

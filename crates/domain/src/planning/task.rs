@@ -1,7 +1,7 @@
 //! Tasks of an event, and what has to be done before what.
 //!
 //! Invariant: what waits for what has no circle, as long as every change passed [`Graph::check`] on the graph it was
-//! written over. `completed_at` is there exactly while the status is completed.
+//! written over. `completed_at` is there exactly while the status is completed, `first_completed_at` once it was.
 //! Not here: who works on tasks; an assignee is a text to us.
 
 use super::form::{Form, Presence, text, time, word};
@@ -102,6 +102,9 @@ pub struct Task {
     /// When it was completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Millis>,
+    /// When it was completed for the first time; that is told, and told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_completed_at: Option<Millis>,
     /// When it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_date: Option<Millis>,
@@ -130,6 +133,7 @@ impl Task {
         form.set("blockedBy", &mut self.blocked_by, blockers);
         form.set("links", &mut self.links, links);
         self.completed_at = (self.status == Progress::Completed).then(|| self.completed_at.unwrap_or(now));
+        self.first_completed_at = self.first_completed_at.or(self.completed_at);
     }
 }
 
@@ -243,6 +247,7 @@ mod tests {
         assert_eq!((task.completed_at, task.blocked_by.len(), task.links.len()), (Some(9), 1, 2));
         assert!(read(&mut task, Presence::Known, json!({"status": "todo", "priority": null})).is_ok());
         assert_eq!((task.completed_at, task.priority), (None, Priority::Medium));
+        assert_eq!(task.first_completed_at, Some(9), "it stays known");
         let wrong = json!({"title": "", "priority": 1, "status": "done", "dueDate": "x", "blockedBy": ["x"],
             "links": ["javascript:x"]});
         let refused = read(&mut Task::default(), Presence::New, wrong).unwrap_err();

@@ -58,6 +58,8 @@ struct TaskView {
     #[serde(flatten)]
     body: TaskBody,
     completed_at: Option<i64>,
+    /// `task.completed` is raised then, and never again.
+    first_completed_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
 }

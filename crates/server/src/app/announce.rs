@@ -1,7 +1,8 @@
 //! Raising the server's own signals: what changed here is told in the commit that changes it.
 //!
 //! Invariant: an announcement is in the write set of its change, with the runs it starts; it cannot be refused, so
-//! a workflow or a catalogued schema never stands in the way of a change.
+//! a workflow or a catalogued schema never stands in the way of a change. Its payload is what the domain's `told`
+//! describes; builds with debug assertions, the tests' among them, hold every single one to that.
 //! Not here: signals from outside (see `signals`).
 
 use crate::face::problem::Problem;
@@ -9,7 +10,9 @@ use crate::state::App;
 use openevent_domain::ambient::Millis;
 use openevent_domain::signal::{Attributes, SignalName};
 use openevent_domain::tenant::Tenant;
+use openevent_domain::told::told;
 use openevent_engine::Draft;
+use openevent_flow::Schema;
 use openevent_store::WriteSet;
 use serde_json::{Map, Value};
 
@@ -23,9 +26,19 @@ pub fn announce(
     payload: Map<String, Value>,
     now: Millis,
 ) -> Result<(), Problem> {
+    debug_assert!(is_as_described(name, &payload), "{name} says {payload:?}");
     let name = SignalName::parse(name).map_err(Problem::internal)?;
     let attributes = Attributes(Map::from_iter([("subject".to_owned(), subject.into())]));
     let draft = Draft { tenant: tenant.clone(), name, payload, attributes, replay_of: None };
     app.engine.spine().announce(draft, now).write(set);
     Ok(())
+}
+
+/// Whether a payload has the members its schema names and no others, as the schema says. A name that is not built in
+/// has no description.
+fn is_as_described(name: &str, payload: &Map<String, Value>) -> bool {
+    let Some(told) = told(name) else { return true };
+    let is_named = payload.keys().all(|member| told.schema["properties"].get(member).is_some());
+    let schema = Schema::compile(&told.schema);
+    is_named && schema.is_ok_and(|schema| schema.check(&Value::Object(payload.clone())).is_ok())
 }

@@ -11,6 +11,7 @@ use crate::state::App;
 use openevent_domain::ambient::Millis;
 use openevent_domain::signal::{BUILT_IN, SignalName};
 use openevent_domain::tenant::Tenant;
+use openevent_domain::told::told;
 use openevent_flow::Schema;
 use openevent_store::event_types::EventType;
 use openevent_store::{Error, WriteSet};
@@ -39,7 +40,8 @@ pub struct EventTypeView {
     /// What it means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// JSON Schema (2020-12) of the payload. Signals that do not satisfy it are refused.
+    /// JSON Schema (2020-12) of the payload. Signals that do not satisfy it are refused. Of a built-in name it
+    /// describes what the server itself sends, and refuses nothing, unless it was put.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
     /// A payload to copy.
@@ -184,27 +186,34 @@ fn words_of(name: &str) -> Option<&'static str> {
 impl EventTypeView {
     fn of(stored: EventType) -> Self {
         let words = words_of(&stored.name);
+        let ours = told(&stored.name);
+        let (schema, example) = match (stored.schema, ours) {
+            // What somebody put is theirs, as a whole.
+            (None, Some(ours)) => (Some(ours.schema), stored.example.or(Some(ours.example))),
+            (schema, _) => (schema, stored.example),
+        };
         Self {
             underscore_id: stored.name.clone(),
             id: stored.name.clone(),
             built_in: words.is_some(),
             description: stored.description.or_else(|| words.map(str::to_owned)),
             name: stored.name,
-            schema: stored.schema,
-            example: stored.example,
+            schema,
+            example,
             created_at: Some(stored.created_at),
             updated_at: Some(stored.updated_at),
         }
     }
 
     fn built_in(name: &str, words: &str) -> Self {
+        let (schema, example) = told(name).map(|told| (told.schema, told.example)).unzip();
         Self {
             underscore_id: name.to_owned(),
             id: name.to_owned(),
             name: name.to_owned(),
             description: Some(words.to_owned()),
-            schema: None,
-            example: None,
+            schema,
+            example,
             built_in: true,
             created_at: None,
             updated_at: None,

@@ -183,6 +183,7 @@ async fn copy_tasks(
         let body = Task {
             status: Progress::Todo,
             completed_at: None,
+            first_completed_at: None,
             due_date: task.body.due_date.map(|due| due.saturating_add(later).clamp(EARLIEST, LATEST)),
             blocked_by: task.body.blocked_by.iter().filter_map(|id| ids.get(id).cloned()).collect(),
             ..task.body

@@ -1,7 +1,7 @@
 //! The tasks of an event.
 //!
 //! Invariant: what a task waits for is checked on the tasks that are there when it is written. `task.created` is
-//! raised once for a task, `task.completed` each time it becomes completed.
+//! raised once for a task, `task.completed` when it is completed for the first time.
 //! Not here: the rules (the domain's `planning::task`).
 
 use crate::app::announce::announce;
@@ -135,7 +135,7 @@ pub async fn change(
         let mut set = WriteSet::new();
         set.change_part(&branch, &after.record()?, before.version);
         set.touch_event(tenant, &branch.event, basis);
-        if after.body.status == Progress::Completed && before.body.status != Progress::Completed {
+        if after.body.first_completed_at.is_some() && before.body.first_completed_at.is_none() {
             tell(app, &mut set, &branch, "task.completed", &after, now)?;
         }
         match app.store.submit(set).await {

@@ -3,8 +3,11 @@
 use crate::support::{OPERATOR, Server, code, fresh};
 use openevent_domain::signal::BUILT_IN;
 use openevent_domain::tenant::Tenant;
+use openevent_domain::told::told;
+use openevent_flow::Schema;
 use serde_json::{Value, json};
 
+const JSON: (&str, &str) = ("content-type", "application/json");
 const ORDER: &str = "/api/v1/event-types/order.created";
 
 fn schema() -> Value {
@@ -32,6 +35,45 @@ async fn the_built_in_names_are_always_there() {
             (&name.into(), &words.into(), &true.into())
         );
         assert_eq!((&data["id"], &data["_id"]), (&name.into(), &name.into()));
+        let schema = Schema::compile(&data["schema"]).expect(name);
+        assert_eq!(schema.check(&data["example"]), Ok(()), "{name}");
+        assert!(schema.check(&json!({})).is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_built_in_schema_describes_and_refuses_nothing_until_somebody_puts_one() {
+    let (_place, server) = fresh().await;
+    let path = "/api/v1/event-types/task.created";
+    let body = json!({"name": "task.created", "payload": {"mine": 1}});
+    let send =
+        async || server.send("POST", "/api/v1/events", &[OPERATOR, JSON], &body.to_string()).await.status;
+
+    let described = send().await;
+    let worded = server.put(path, &json!({"description": "Ours"})).await;
+    let still = send().await;
+    let strict = server.put(path, &json!({"schema": {"required": ["taskId"]}})).await;
+    let refused = send().await;
+
+    assert_eq!((described, still, refused), (202, 202, 400));
+    assert_eq!((worded.status, &worded.json()["data"]["description"]), (201, &json!("Ours")));
+    assert_eq!(worded.json()["data"]["schema"]["properties"]["taskId"]["type"], "string");
+    assert_eq!(strict.json()["data"]["schema"], json!({"required": ["taskId"]}));
+    assert_eq!(strict.json()["data"].get("example"), None);
+}
+
+/// `docs/signals.md` has a heading with the name of each signal, and under it the schema.
+#[test]
+fn the_page_about_signals_shows_the_schemas_as_they_are() {
+    let page = include_str!("../../../../docs/signals.md");
+    for (name, _) in BUILT_IN {
+        let (_, after) = page.split_once(&format!("### `{name}`\n")).expect(name);
+        let (_, block) = after.split_once("```json\n").expect(name);
+        let (block, _) = block.split_once("```").expect(name);
+        let shown: Value = serde_json::from_str(block).expect(name);
+        let mut schema = told(name).expect(name).schema;
+        schema.as_object_mut().expect(name).remove("$schema");
+        assert_eq!(shown, schema, "{name}");
     }
 }
 
@@ -105,7 +147,8 @@ async fn a_built_in_name_takes_a_schema_and_loses_only_that() {
     );
     assert_eq!(list(&server, "").await["meta"]["total"], 12);
     assert_eq!(server.send("DELETE", path, &[OPERATOR], "").await.status, 200);
-    assert_eq!(server.get(path, &[OPERATOR]).await.json()["data"].get("schema"), None);
+    let ours = told("event.created").expect("a description").schema;
+    assert_eq!(server.get(path, &[OPERATOR]).await.json()["data"]["schema"], ours);
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod races;
 mod relations;
 mod runs;
 mod secrets;
+mod sequences;
 mod signals;
 mod steering;
 mod stream;

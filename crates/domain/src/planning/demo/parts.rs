@@ -99,6 +99,7 @@ pub(super) fn tasks(
             priority: chore.priority,
             status,
             completed_at: (status == Progress::Completed).then_some(done_at),
+            first_completed_at: (status == Progress::Completed).then_some(done_at),
             due_date: Some(due),
             assignee: dice.percent(80).then(|| dice.pick(&TEAMS).to_owned()),
             blocked_by,
