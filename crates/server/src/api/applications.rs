@@ -10,6 +10,7 @@ use crate::app::applications as use_case;
 use crate::face::body::{Body, Json};
 use crate::face::caller::{Can, Origin, ReadEvents, WriteEvents};
 use crate::face::etag::IfMatch;
+use crate::face::idempotency::Once;
 use crate::face::list::List;
 use crate::face::moment::Moment;
 use crate::face::openapi::{Many, One, Page};
@@ -208,9 +209,9 @@ async fn apply(
     Path(id): Path<String>,
     Moment(now): Moment,
     Extension(origin): Extension<Origin>,
-    Body(Json(body)): Body<Json<Value>>,
+    Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::apply(&app, &id, body, &origin, now).await
+    use_case::apply(&app, &id, body, guard, &origin, now).await
 }
 
 /// Applies to the directory as a vendor
@@ -227,9 +228,9 @@ async fn vendor(
     State(app): State<Arc<App>>,
     Moment(now): Moment,
     Extension(origin): Extension<Origin>,
-    Body(Json(body)): Body<Json<Value>>,
+    Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::enrol(&app, Side::Vendor, body, &origin, now).await
+    use_case::enrol(&app, Side::Vendor, body, guard, &origin, now).await
 }
 
 /// Applies to the directory as a sponsor
@@ -246,9 +247,9 @@ async fn sponsor(
     State(app): State<Arc<App>>,
     Moment(now): Moment,
     Extension(origin): Extension<Origin>,
-    Body(Json(body)): Body<Json<Value>>,
+    Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::enrol(&app, Side::Sponsor, body, &origin, now).await
+    use_case::enrol(&app, Side::Sponsor, body, guard, &origin, now).await
 }
 
 /// Shows an applicant how far their application is

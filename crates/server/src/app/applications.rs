@@ -12,6 +12,7 @@ use crate::app::relations::{self, Scene, name};
 use crate::app::{directory, forms};
 use crate::face::caller::{Caller, Origin};
 use crate::face::etag::IfMatch;
+use crate::face::idempotency::Guard;
 use crate::face::list::List;
 use crate::face::problem::{Code, Problem};
 use crate::face::reply::Reply;
@@ -84,6 +85,7 @@ pub async fn enrol(
     app: &App,
     side: Side,
     body: Value,
+    guard: Guard,
     origin: &Origin,
     now: Millis,
 ) -> Result<Reply, Problem> {
@@ -106,8 +108,8 @@ pub async fn enrol(
     let word = if side == Side::Vendor { "vendor.apply" } else { "sponsor.apply" };
     let act = Act::made(word, &entry.id, &entry.profile);
     set.add_audit(&audit::row(app.chance.as_ref(), instance(), &Who::public(origin), act, now));
-    app.store.submit(set).await?;
-    Ok(taken(&entry.id, &token, entry.review.as_str(), &ignored))
+    let reply = taken(&entry.id, &token, entry.review.as_str(), &ignored);
+    guard.commit(&app.store, set, reply).await
 }
 
 fn applied(side: Side) -> &'static str {
@@ -127,6 +129,7 @@ pub async fn apply(
     app: &App,
     event: &str,
     body: Value,
+    guard: Guard,
     origin: &Origin,
     now: Millis,
 ) -> Result<Reply, Problem> {
@@ -147,14 +150,16 @@ pub async fn apply(
     announce(app, &mut set, &tenant, applied(side), made.id.as_str(), told, now)?;
     let act = Act::made("application.create", made.id.as_str(), &made.shown(&event.id));
     set.add_audit(&audit::row(app.chance.as_ref(), tenant, &Who::public(origin), act, now));
+    let reply = taken(made.id.as_str(), &token, made.body.status.as_str(), &ignored);
+    guard.remember(&mut set, &reply);
     match app.store.submit(set).await {
-        Ok(()) => Ok(taken(made.id.as_str(), &token, made.body.status.as_str(), &ignored)),
+        Ok(()) => Ok(reply),
         Err(Error::Missed(_)) => Err(Problem::not_found("Event")),
         Err(Error::Exists { table }) if table == TABLE => {
             let words = format!("This {} has an open application to this event already", side.as_str());
             Err(Problem::new(Code::Conflict, words))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => guard.settle(&app.store, error).await,
     }
 }
 

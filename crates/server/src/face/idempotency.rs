@@ -5,7 +5,7 @@
 //! Not here: how long answers are kept (the store's).
 
 use super::body::{Decode, receive};
-use super::caller::Caller;
+use super::caller::{Caller, Origin};
 use super::moment::{Moment, PastTheGate};
 use super::problem::{Code, Problem};
 use super::reply::Reply;
@@ -96,15 +96,17 @@ impl<D: Decode> FromRequest<Arc<App>> for Once<D> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Stopped> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let caller = request.extensions().get::<Caller>().cloned();
+        let caller = request.extensions().get::<Caller>();
+        let stranger = request.extensions().get::<Origin>();
+        let tenant = caller.map(|caller| caller.tenant.clone()).or_else(|| stranger.map(tenant_of));
         let moment = request.extensions().get::<Moment>().copied();
         let key = key_of(request.headers())?;
         let sent = receive::<D>(request).await?;
-        let guard = match (key, caller) {
-            (Some(key), Some(caller)) => {
+        let guard = match (key, tenant) {
+            (Some(key), Some(tenant)) => {
                 let Moment(now) = moment.ok_or_else(|| Problem::internal(PastTheGate))?;
                 let fingerprint = fingerprint(&method, &path, &sent.bytes);
-                let held = Held::begin(app, caller.tenant.clone(), key, fingerprint, now)?;
+                let held = Held::begin(app, tenant, key, fingerprint, now)?;
                 if let Some(reply) = held.recall(&app.store).await? {
                     return Err(Stopped::Replay(reply));
                 }
@@ -197,6 +199,12 @@ impl Drop for Held {
         );
         self.flights.0.lock().remove(&flight);
     }
+}
+
+/// Keys of those without a credential are told apart by where they come from, in a place no project has.
+fn tenant_of(stranger: &Origin) -> Tenant {
+    let address = stranger.address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    Tenant::trusted(format!("public/{address}"))
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {

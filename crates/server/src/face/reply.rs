@@ -100,9 +100,8 @@ impl Reply {
     pub(crate) fn without_secret(&self) -> Self {
         let Some(member) = self.secret else { return self.clone() };
         let mut whole: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        if let Some(data) = whole.get_mut("data").and_then(Value::as_object_mut) {
-            data.remove(member);
-        }
+        let data = whole.get_mut("data").and_then(Value::as_object_mut);
+        let secret = data.and_then(|data| data.remove(member)).unwrap_or_default();
         if let Some(whole) = whole.as_object_mut() {
             let meta = whole.entry("meta").or_insert_with(|| Value::Object(Map::new()));
             if let Some(meta) = meta.as_object_mut() {
@@ -110,7 +109,10 @@ impl Reply {
             }
         }
         let kept = Self::whole(self.status, &whole);
-        Self { location: self.location.clone(), etag: self.etag.clone(), ..kept }
+        // A place that is named by the secret would give it away.
+        let location = self.location.clone();
+        let location = location.filter(|path| secret.as_str().is_none_or(|secret| !path.contains(secret)));
+        Self { location, etag: self.etag.clone(), ..kept }
     }
 }
 

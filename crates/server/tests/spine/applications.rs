@@ -240,3 +240,24 @@ async fn applications_are_the_events_projects_and_go_with_it() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_sent_twice_under_one_key_is_one_and_its_token_is_shown_once() {
+    on_both(async |bed: &Bed| {
+        let path = "/api/v1/public/applications/vendor";
+        let headers = [JSON, ("idempotency-key", "k1")];
+        let body = r#"{"name":"Cakes","category":"catering"}"#;
+
+        let first = bed.send("POST", path, &headers, body).await;
+        let again = bed.send("POST", path, &headers, body).await;
+        let other = bed.send("POST", path, &headers, r#"{"name":"Pies","category":"catering"}"#).await;
+
+        assert_eq!((first.status, again.status, other.status), (201, 201, 422));
+        assert_eq!(first.json()["data"]["id"], again.json()["data"]["id"]);
+        assert_eq!((again.header("idempotency-replayed"), again.header("location")), (Some("true"), None));
+        assert_eq!(again.json()["data"].get("statusToken"), None);
+        assert_eq!(again.json()["meta"]["secretWithheld"], true);
+        assert_eq!(told(bed, "vendor.applied").await.len(), 1);
+    })
+    .await;
+}
