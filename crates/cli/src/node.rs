@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::failure::{Explain as _, explain, failed, usage};
 use openevent_domain::ambient::{Chance, Clock};
 use openevent_domain::id::ProjectId;
-use openevent_domain::tenant::{DEFAULT_PROJECT, is_project_name};
+use openevent_domain::tenant::{DEFAULT_PROJECT, Tenant, is_project_name};
+use openevent_server::app::audit::{self, Act, Who};
+use openevent_store::audit::AuditRecord;
 use openevent_store::keys::Project;
 use openevent_store::{Error, Location, Options, Owner, Store};
 use std::fs::{DirBuilder, File, TryLockError};
@@ -96,6 +98,11 @@ impl Node {
     /// The project of the static token and of the command line.
     pub(crate) async fn default_project(&self) -> anyhow::Result<Project> {
         self.project(DEFAULT_PROJECT).await
+    }
+
+    /// What the audit log is told of an act at the command line.
+    pub(crate) fn told(&self, tenant: Tenant, act: Act<'_>) -> AuditRecord {
+        audit::row(self.chance.as_ref(), tenant, &Who::CLI, act, self.clock.now())
     }
 
     /// Ends what runs and waits for it, at most as long as configured. Answers whether all of it ended.

@@ -10,6 +10,7 @@ use openevent_domain::ambient::Millis;
 use openevent_domain::id::RunId;
 use openevent_flow::{Command, Outcome, Status};
 
+use openevent_store::audit::AuditRecord;
 use openevent_store::runs::Ending;
 use openevent_store::{NewRun, Path, WriteSet};
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(crate) struct Batch {
     pub(crate) effects: Vec<(u64, Command)>,
     pub(crate) ended: Vec<Ended>,
     pub(crate) replies: Vec<(oneshot::Sender<bool>, bool)>,
+    /// What people did to runs, for the audit log.
+    pub(crate) acts: Vec<AuditRecord>,
     /// Runs that end without having begun, and why.
     pub(crate) turned_away: Vec<(RunId, Option<Value>)>,
     /// Workflows whose next run starts some time after this turn, by definition.
@@ -53,6 +56,7 @@ impl Batch {
             effects: Vec::new(),
             ended: Vec::new(),
             replies: Vec::new(),
+            acts: Vec::new(),
             turned_away: Vec::new(),
             after: Vec::new(),
             let_in: Vec::new(),
@@ -107,6 +111,9 @@ impl Batch {
     /// The rows, all in one set.
     pub(crate) fn to_set(&self) -> WriteSet {
         let mut set = WriteSet::new();
+        for act in &self.acts {
+            set.add_audit(act);
+        }
         for child in &self.children {
             set.add_run(Arc::clone(child));
         }

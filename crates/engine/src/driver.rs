@@ -221,7 +221,7 @@ impl Driver {
                     self.advance(handle, Input::Signal { event }, batch);
                 }
             }
-            Message::Control { tenant, run, control, reply } => {
+            Message::Control { tenant, run, control, act, reply } => {
                 let handle = self.by_id.get(&run).copied();
                 let handle =
                     handle.filter(|handle| self.runs.get(handle).is_some_and(|live| live.tenant == tenant));
@@ -229,6 +229,9 @@ impl Driver {
                 if control == Control::Cancel && self.gates.holds(&tenant, &run) {
                     self.turn_away(run, None, batch);
                     changed = true;
+                }
+                if changed {
+                    batch.acts.extend(act.map(|act| *act));
                 }
                 batch.replies.push((reply, changed));
             }

@@ -14,6 +14,7 @@ use openevent_domain::ambient::{Chance, Clock};
 use openevent_domain::id::RunId;
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Documents, Input, Issue};
+use openevent_store::audit::AuditRecord;
 use openevent_store::{Error, Owner, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -114,7 +115,13 @@ pub(crate) enum Message {
     /// Signals a run that began to listen may have missed, oldest first.
     Offer { handle: u64, events: Vec<serde_json::Value> },
     /// Somebody wants something of a run. Answered with whether it changed anything.
-    Control { tenant: Tenant, run: RunId, control: Control, reply: oneshot::Sender<bool> },
+    Control {
+        tenant: Tenant,
+        run: RunId,
+        control: Control,
+        act: Option<Box<AuditRecord>>,
+        reply: oneshot::Sender<bool>,
+    },
     /// A journal was made shorter up to this entry, or was not.
     Compacted { handle: u64, compacted: Option<i64> },
     /// Somebody waits for a run to end.
@@ -199,8 +206,29 @@ impl Engine {
 
     /// Cancels, suspends or resumes a run. `false`: the run is not live, or it changed nothing.
     pub async fn control(&self, tenant: &Tenant, run: &RunId, control: Control) -> Result<bool, Unheard> {
+        self.ask(tenant, run, control, None).await
+    }
+
+    /// The same; what it changes is committed together with `act`.
+    pub async fn control_as(
+        &self,
+        tenant: &Tenant,
+        run: &RunId,
+        control: Control,
+        act: AuditRecord,
+    ) -> Result<bool, Unheard> {
+        self.ask(tenant, run, control, Some(Box::new(act))).await
+    }
+
+    async fn ask(
+        &self,
+        tenant: &Tenant,
+        run: &RunId,
+        control: Control,
+        act: Option<Box<AuditRecord>>,
+    ) -> Result<bool, Unheard> {
         let (reply, answer) = oneshot::channel();
-        let message = Message::Control { tenant: tenant.clone(), run: run.clone(), control, reply };
+        let message = Message::Control { tenant: tenant.clone(), run: run.clone(), control, act, reply };
         self.messages.send_async(message).await.map_err(|_| Unheard)?;
         answer.await.map_err(|_| Unheard)
     }

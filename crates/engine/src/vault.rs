@@ -171,9 +171,10 @@ impl Vault {
         Ok(found)
     }
 
-    /// Puts a secret, or replaces its value.
+    /// Puts a secret, or replaces its value, in one commit with `set`.
     pub async fn put(
         &self,
+        mut set: WriteSet,
         tenant: &Tenant,
         name: &str,
         value: &Secret,
@@ -191,16 +192,14 @@ impl Vault {
             created_at,
             updated_at: now,
         };
-        let mut set = WriteSet::new();
         set.put_secret(&record);
         self.store.submit(set).await?;
         self.forget(tenant, name);
         Ok(Put { created_at, is_replaced: there.is_some() })
     }
 
-    /// Removes a secret.
-    pub async fn delete(&self, tenant: &Tenant, name: &str) -> Result<(), VaultError> {
-        let mut set = WriteSet::new();
+    /// Removes a secret, in one commit with `set`.
+    pub async fn delete(&self, mut set: WriteSet, tenant: &Tenant, name: &str) -> Result<(), VaultError> {
         set.delete_secret(tenant, name);
         self.store.submit(set).await?;
         self.forget(tenant, name);

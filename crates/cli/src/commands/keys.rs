@@ -14,9 +14,12 @@ use openevent_domain::id::KeyId;
 use openevent_domain::scope::{KNOWN, Scopes};
 use openevent_domain::signal::rfc3339;
 use openevent_domain::tenant::{Environment, Tenant};
+use openevent_server::app::audit::Act;
+use openevent_store::audit::instance;
 use openevent_store::keys::{KeyRecord, Project};
 use openevent_store::{Error, WriteSet};
 use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// The longest name of a key.
@@ -125,8 +128,13 @@ async fn make(node: &Node, create: &KeyCreate, wanted: Wanted, output: Output) -
         created_by: None,
         version: 1,
     };
+    let about = json!({
+        "name": record.name, "prefix": record.key_prefix, "scopes": record.scopes.words(),
+        "environment": wanted.environment.as_str(), "rateLimit": record.rate_limit, "expiresAt": record.expires_at,
+    });
     let mut set = WriteSet::new();
     set.add_key(&record);
+    set.add_audit(&node.told(record.tenant.clone(), Act::made("key.create", record.id.as_str(), &about)));
     node.store.submit(set).await.map_err(|cause| match cause {
         Error::Exists { .. } => failed("this key exists already", "see `openevent keys list`"),
         other => explain_store(other, "cannot store the key", &node.config),
@@ -243,13 +251,20 @@ async fn revoke(node: &Node, id: &str, output: Output) -> anyhow::Result<()> {
     let hint = "`openevent keys list` shows the ids";
     let id = KeyId::parse(id).ok_or_else(|| usage("this is no id of a key (key_…)", hint))?;
     let now = node.clock.now();
+    let known = node
+        .store
+        .keys()
+        .await
+        .map_err(|cause| explain_store(cause, "cannot read the keys", &node.config))?;
+    let tenant = known.into_iter().find(|key| key.id == id).map_or_else(instance, |key| key.tenant);
     let mut set = WriteSet::new();
     set.revoke_key(&id, now);
+    set.add_audit(&node.told(tenant, Act::done("key.revoke", id.as_str())));
     node.store.submit(set).await.map_err(|cause| match cause {
         Error::Missed(_) => failed(format!("{id} does not exist, or is revoked already"), hint),
         other => explain_store(other, "cannot revoke the key", &node.config),
     })?;
-    let answer = serde_json::json!({"id": id, "revokedAt": now});
+    let answer = json!({"id": id, "revokedAt": now});
     output.answer(&answer, || format!("{} {id}", output.paint(Style::Green, "revoked")))
 }
 

@@ -11,8 +11,10 @@ use crate::output::{Output, Style, columns};
 use openevent_domain::signal::rfc3339;
 use openevent_domain::tenant::{Environment, Tenant};
 use openevent_engine::{Secret, SecretSettings, Vault, VaultError, rotate_key};
-use openevent_store::Error;
+use openevent_server::app::audit::Act;
+use openevent_store::audit::instance;
 use openevent_store::seal::KeyFile;
+use openevent_store::{Error, WriteSet};
 use serde_json::json;
 use std::io::Read as _;
 use std::sync::Arc;
@@ -102,12 +104,20 @@ async fn set(
     output: Output,
 ) -> anyhow::Result<()> {
     let tenant = tenant(node, of).await?;
-    let put = vault(node).put(&tenant, name, secret, node.clock.now()).await;
+    let set = noted(node, &tenant, "secret.put", name);
+    let put = vault(node).put(set, &tenant, name, secret, node.clock.now()).await;
     let put = put.map_err(|cause| explain_vault(cause, "cannot put the secret", node))?;
     let done = if put.is_replaced { "replaced" } else { "put" };
     output.answer(&json!({"name": name, "replaced": put.is_replaced}), || {
         format!("{} {name}", output.paint(Style::Green, done))
     })
+}
+
+/// A set that tells the audit log what else is in it.
+fn noted(node: &Node, tenant: &Tenant, act: &'static str, name: &str) -> WriteSet {
+    let mut set = WriteSet::new();
+    set.add_audit(&node.told(tenant.clone(), Act::done(act, name)));
+    set
 }
 
 async fn list(node: &Node, of: &ProjectData, output: Output) -> anyhow::Result<()> {
@@ -132,7 +142,8 @@ async fn list(node: &Node, of: &ProjectData, output: Output) -> anyhow::Result<(
 
 async fn delete(node: &Node, name: &str, of: &ProjectData, output: Output) -> anyhow::Result<()> {
     let tenant = tenant(node, of).await?;
-    vault(node).delete(&tenant, name).await.map_err(|cause| match cause {
+    let set = noted(node, &tenant, "secret.delete", name);
+    vault(node).delete(set, &tenant, name).await.map_err(|cause| match cause {
         VaultError::Store(Error::Missed(_)) => {
             failed(format!("there is no secret {name}"), "`openevent secrets list` shows them")
         }
@@ -147,6 +158,10 @@ async fn rotate(node: &Node, output: Output) -> anyhow::Result<()> {
     let keys = KeyFile::at(node.config.key_file.clone());
     let resealed = rotate_key(&node.store, &keys, node.chance.as_ref()).await;
     let resealed = resealed.map_err(|cause| explain_vault(cause, "cannot seal the secrets anew", node))?;
+    let mut set = WriteSet::new();
+    set.add_audit(&node.told(instance(), Act::done("secret.rotate_key", "all")));
+    let told = node.store.submit(set).await;
+    told.map_err(|cause| explain_store(cause, "cannot write the audit log", &node.config))?;
     output.answer(&json!({"resealed": resealed, "keyFile": keys.path()}), || {
         format!("{} {resealed} secrets sealed under a new key", output.paint(Style::Green, "rotated"))
     })

@@ -139,7 +139,7 @@ async fn create(
     Moment(now): Moment,
     Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::create(&app, &caller.tenant, &event.event, body, guard, now).await
+    use_case::create(&app, &caller, &event.event, body, guard, now).await
 }
 
 /// Reads an item
@@ -185,7 +185,7 @@ async fn change(
     if_match: IfMatch,
     Body(Json(body)): Body<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::change(&app, &caller.tenant, &event.event.id, &id, body, &if_match, now).await
+    use_case::change(&app, &caller, &event.event.id, &id, body, &if_match, now).await
 }
 
 /// Deletes an item
@@ -205,9 +205,10 @@ async fn delete(
     State(app): State<Arc<App>>,
     Target(event): Target,
     Path((_, id)): Path<(String, String)>,
+    Moment(now): Moment,
     if_match: IfMatch,
 ) -> Result<Reply, Problem> {
-    use_case::delete(&app, &caller.tenant, &event.event.id, &id, &if_match).await
+    use_case::delete(&app, &caller, &event.event.id, &id, &if_match, now).await
 }
 
 /// Adds a budget up

@@ -95,7 +95,7 @@ async fn put(
     Body(Json(body)): Body<Json<Value>>,
 ) -> Result<Reply, Problem> {
     let name = SignalName::parse(&name).map_err(|bad| Problem::field("name", bad.to_string()))?;
-    let put = use_case::put(&app, &caller.tenant, &name, draft(body)?, &if_match, now).await?;
+    let put = use_case::put(&app, &caller, &name, draft(body)?, &if_match, now).await?;
     Ok(match put {
         Put::Created(view) => {
             Reply::created(format!("/api/v1/event-types/{}", name.as_str()), &view).tagged()
@@ -119,9 +119,10 @@ async fn delete(
     caller: Can<WriteWorkflows>,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    Moment(now): Moment,
     if_match: IfMatch,
 ) -> Result<Reply, Problem> {
-    use_case::delete(&app, &caller.tenant, &name, &if_match).await?;
+    use_case::delete(&app, &caller, &name, &if_match, now).await?;
     Ok(Reply::deleted())
 }
 

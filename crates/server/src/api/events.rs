@@ -249,7 +249,7 @@ async fn change(
     if_match: IfMatch,
     Body(Json(body)): Body<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::change(&app, &caller.tenant, record, body, &if_match, now).await
+    use_case::change(&app, &caller, record, body, &if_match, now).await
 }
 
 /// Deletes an event
@@ -270,7 +270,7 @@ async fn delete(
     Moment(now): Moment,
     if_match: IfMatch,
 ) -> Result<Reply, Problem> {
-    use_case::delete(&app, &caller.tenant, record, &if_match, now).await
+    use_case::delete(&app, &caller, record, &if_match, now).await
 }
 
 /// Copies an event

@@ -6,6 +6,7 @@
 
 pub mod api_keys;
 pub mod applications;
+pub mod audit;
 pub mod bench;
 pub mod budget;
 pub mod event_sponsors;
@@ -49,4 +50,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(runs::routes())
         .merge(secrets::routes())
         .merge(api_keys::routes())
+        .merge(audit::routes())
 }

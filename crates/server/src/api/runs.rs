@@ -151,9 +151,10 @@ async fn cancel(
     caller: Can<WriteRuns>,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    Moment(now): Moment,
     Once { guard, .. }: Once<Nothing>,
 ) -> Result<Reply, Problem> {
-    use_case::steer(&app, &caller.tenant, &id, Control::Cancel, guard).await
+    use_case::steer(&app, &caller, &id, Control::Cancel, guard, now).await
 }
 
 /// Pauses a run
@@ -171,9 +172,10 @@ async fn suspend(
     caller: Can<WriteRuns>,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    Moment(now): Moment,
     Once { guard, .. }: Once<Nothing>,
 ) -> Result<Reply, Problem> {
-    use_case::steer(&app, &caller.tenant, &id, Control::Suspend, guard).await
+    use_case::steer(&app, &caller, &id, Control::Suspend, guard, now).await
 }
 
 /// Lets a suspended run go on
@@ -189,9 +191,10 @@ async fn resume(
     caller: Can<WriteRuns>,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    Moment(now): Moment,
     Once { guard, .. }: Once<Nothing>,
 ) -> Result<Reply, Problem> {
-    use_case::steer(&app, &caller.tenant, &id, Control::Resume, guard).await
+    use_case::steer(&app, &caller, &id, Control::Resume, guard, now).await
 }
 
 /// Lets a faulted run go on
@@ -212,5 +215,5 @@ async fn retry(
     Path(id): Path<String>,
     Once { guard, .. }: Once<Nothing>,
 ) -> Result<Reply, Problem> {
-    use_case::retry(&app, &caller.tenant, &id, guard, now).await
+    use_case::retry(&app, &caller, &id, guard, now).await
 }

@@ -92,7 +92,7 @@ async fn put(
     let mut fields = Fields::of(body)?;
     let value = fields.any("value").unwrap_or_default();
     fields.finish()?;
-    let (secret, put) = use_case::put(&app, &caller.tenant, &name, &value, &if_match, now).await?;
+    let (secret, put) = use_case::put(&app, &caller, &name, &value, &if_match, now).await?;
     let reply = if put.is_replaced {
         Reply::ok(&secret)
     } else {
@@ -114,8 +114,9 @@ async fn delete(
     caller: Can<WriteWorkflows>,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    Moment(now): Moment,
     if_match: IfMatch,
 ) -> Result<Reply, Problem> {
-    use_case::delete(&app, &caller.tenant, &name, &if_match).await?;
+    use_case::delete(&app, &caller, &name, &if_match, now).await?;
     Ok(Reply::deleted())
 }

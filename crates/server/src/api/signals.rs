@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use openevent_domain::signal::BODY_BYTES_MAX;
+use openevent_store::WriteSet;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -194,7 +195,9 @@ async fn send(
     Once { body: Message(sent), guard }: Once<Message>,
 ) -> Result<Reply, Problem> {
     match intake::read(&sent, &caller.tenant, doubt(&caller))? {
-        Meaning::Signal(arrival) => use_case::accept(&app, &caller.tenant, *arrival, guard, now).await,
+        Meaning::Signal(arrival) => {
+            use_case::accept(&app, WriteSet::new(), &caller.tenant, *arrival, guard, now).await
+        }
         Meaning::Batch(items) => use_case::accept_batch(&app, &caller.tenant, items, guard, now).await,
         Meaning::Event(fields) => events::create(&app, &caller, fields, guard, now).await,
     }
@@ -281,7 +284,7 @@ async fn replay(
     Moment(now): Moment,
     Once { guard, .. }: Once<Nothing>,
 ) -> Result<Reply, Problem> {
-    use_case::replay(&app, &caller.tenant, &id, guard, now).await
+    use_case::replay(&app, &caller, &id, guard, now).await
 }
 
 /// Follows signals as they come

@@ -108,7 +108,7 @@ async fn create(
     Moment(now): Moment,
     Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::create(&app, &caller.tenant, event, body, guard, now).await
+    use_case::create(&app, &caller, event, body, guard, now).await
 }
 
 /// Reads a task
@@ -156,7 +156,7 @@ async fn change(
     if_match: IfMatch,
     Body(Json(body)): Body<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::change(&app, &caller.tenant, event, &id, body, &if_match, now).await
+    use_case::change(&app, &caller, event, &id, body, &if_match, now).await
 }
 
 /// Deletes a task
@@ -181,5 +181,5 @@ async fn delete(
     Moment(now): Moment,
     if_match: IfMatch,
 ) -> Result<Reply, Problem> {
-    use_case::delete(&app, &caller.tenant, event, &id, &if_match, now).await
+    use_case::delete(&app, &caller, event, &id, &if_match, now).await
 }

@@ -147,12 +147,12 @@ async fn get(
     security(("apiKey" = ["*"])),
 )]
 async fn create(
-    _caller: Admin,
+    caller: Admin,
     State(app): State<Arc<App>>,
     Moment(now): Moment,
     Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::create(&app, SIDE, body, guard, now).await
+    use_case::create(&app, &caller, SIDE, body, guard, now).await
 }
 
 /// Changes a vendor
@@ -166,14 +166,14 @@ async fn create(
     security(("apiKey" = ["*"])),
 )]
 async fn change(
-    _caller: Admin,
+    caller: Admin,
     State(app): State<Arc<App>>,
     Target(entry): Target,
     Moment(now): Moment,
     if_match: IfMatch,
     Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
-    use_case::act(&app, SIDE, entry, Act::Edit(body), &if_match, guard, now).await
+    use_case::act(&app, &caller, entry, Act::Edit(body), &if_match, guard, now).await
 }
 
 /// Approves a vendor
@@ -186,14 +186,14 @@ async fn change(
     security(("apiKey" = ["*"])),
 )]
 async fn approve(
-    _caller: Admin,
+    caller: Admin,
     State(app): State<Arc<App>>,
     Target(entry): Target,
     Moment(now): Moment,
     if_match: IfMatch,
     Once { guard, .. }: Once<Nothing>,
 ) -> Result<Reply, Problem> {
-    use_case::act(&app, SIDE, entry, Act::Approve, &if_match, guard, now).await
+    use_case::act(&app, &caller, entry, Act::Approve, &if_match, guard, now).await
 }
 
 /// Why a vendor is rejected.
@@ -215,12 +215,12 @@ struct VendorRejection {
     security(("apiKey" = ["*"])),
 )]
 async fn reject(
-    _caller: Admin,
+    caller: Admin,
     State(app): State<Arc<App>>,
     Target(entry): Target,
     Moment(now): Moment,
     if_match: IfMatch,
     Once { body: MaybeJson(body), guard }: Once<MaybeJson>,
 ) -> Result<Reply, Problem> {
-    use_case::act(&app, SIDE, entry, Act::Reject(body), &if_match, guard, now).await
+    use_case::act(&app, &caller, entry, Act::Reject(body), &if_match, guard, now).await
 }

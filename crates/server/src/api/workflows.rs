@@ -248,7 +248,7 @@ async fn put(
         Some(true) => Unsupported::Allowed,
         _ => Unsupported::Refused,
     };
-    use_case::put(&app, &caller.tenant, (&namespace, &name), source, unsupported, &if_match, now).await
+    use_case::put(&app, &caller, (&namespace, &name), source, unsupported, &if_match, now).await
 }
 
 /// Removes a workflow
@@ -273,6 +273,7 @@ async fn delete(
     State(app): State<Arc<App>>,
     Path((namespace, name)): Path<(String, String)>,
     params: Params,
+    Moment(now): Moment,
     if_match: IfMatch,
 ) -> Result<Reply, Problem> {
     let live_runs = match params.flag("force")? {
@@ -280,7 +281,7 @@ async fn delete(
         _ => LiveRuns::Keep,
     };
     let path = (namespace.as_str(), name.as_str());
-    use_case::delete(&app, &caller.tenant, path, version(&params), live_runs, &if_match).await
+    use_case::delete(&app, &caller, path, version(&params), live_runs, &if_match, now).await
 }
 
 /// Starts a run by hand
@@ -311,5 +312,5 @@ async fn start(
     Moment(now): Moment,
     Once { body: Start(input), guard }: Once<Start>,
 ) -> Result<Reply, Problem> {
-    runs::start(&app, &caller.tenant, &workflow, input, wait, guard, now).await
+    runs::start(&app, &caller, &workflow, input, wait, guard, now).await
 }

@@ -3,8 +3,10 @@
 //! Invariant: the summary is added up exactly, from the items as they are.
 //! Not here: the rules (the domain's `planning::budget`).
 
+use crate::app::audit::{Act, note};
 use crate::app::forms;
 use crate::app::parts::{self, Hung, Part, Placed, branch, changed_reply, created_reply};
+use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
 use crate::face::list::List;
@@ -59,12 +61,13 @@ pub async fn get(app: &App, tenant: &Tenant, event: &EventId, id: &str) -> Resul
 /// Makes an item.
 pub async fn create(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     event: &Event,
     body: Value,
     guard: Guard,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let mut form = forms::form(body)?;
     let mut item = Item { currency: currency(event), ..Item::default() };
     item.read(&mut form, Presence::New);
@@ -73,6 +76,7 @@ pub async fn create(
     let mut set = WriteSet::new();
     set.add_part(&branch::<Item>(tenant, &event.id), &made.record()?);
     set.touch_event(tenant, &event.id, Basis::EventAlone);
+    note(app, &mut set, caller, Act::made("budget.create", made.id.as_str(), &made.shown(&event.id)), now);
     let reply = created_reply(&made, &event.id, &ignored);
     guard.remember(&mut set, &reply);
     match app.store.submit(set).await {
@@ -85,13 +89,14 @@ pub async fn create(
 /// Changes an item, or does nothing at all.
 pub async fn change(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     event: &EventId,
     id: &str,
     body: Value,
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let branch = branch::<Item>(tenant, event);
     let mut attempt = 0;
     loop {
@@ -108,6 +113,8 @@ pub async fn change(
         let mut set = WriteSet::new();
         set.change_part(&branch, &after.record()?, before.version);
         set.touch_event(tenant, event, Basis::EventAlone);
+        let (was, is) = (before.shown(event), after.shown(event));
+        note(app, &mut set, caller, Act::changed("budget.update", before.id.as_str(), &was, &is), now);
         match app.store.submit(set).await {
             Ok(()) => return Ok(changed_reply(&after, event, &ignored)),
             Err(Error::Missed(_)) if attempt < super::events::ATTEMPTS_MAX => {}
@@ -119,11 +126,13 @@ pub async fn change(
 /// Removes an item.
 pub async fn delete(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     event: &EventId,
     id: &str,
     if_match: &IfMatch,
+    now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let branch = branch::<Item>(tenant, event);
     let mut attempt = 0;
     loop {
@@ -133,6 +142,7 @@ pub async fn delete(
         let mut set = WriteSet::new();
         set.delete_part(&branch, gone.id.as_str(), gone.version);
         set.touch_event(tenant, event, Basis::EventAlone);
+        note(app, &mut set, caller, Act::gone("budget.delete", gone.id.as_str(), &gone.shown(event)), now);
         match app.store.submit(set).await {
             Ok(()) => return Ok(Reply::deleted()),
             Err(Error::Missed(_)) if attempt < super::events::ATTEMPTS_MAX => {}

@@ -3,6 +3,7 @@
 //! Invariant: who is no admin sees approved entries only, and the public none of their contacts.
 //! Not here: who belongs to which event.
 
+use crate::app::audit::{self, note_instance};
 use crate::app::events::ATTEMPTS_MAX;
 use crate::app::forms;
 use crate::face::caller::Caller;
@@ -149,7 +150,14 @@ fn missing(side: Side) -> Problem {
 }
 
 /// Makes an entry, to be reviewed.
-pub async fn create(app: &App, side: Side, body: Value, guard: Guard, now: Millis) -> Result<Reply, Problem> {
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    side: Side,
+    body: Value,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
     let mut form = forms::form(body)?;
     let mut profile = Profile::default();
     profile.read(&mut form, side, Presence::New, Author::Admin);
@@ -158,6 +166,7 @@ pub async fn create(app: &App, side: Side, body: Value, guard: Guard, now: Milli
     let mut set = WriteSet::new();
     set.add_entry(&entry);
     let view = shown(&entry, Viewer::Admin);
+    note_instance(app, &mut set, caller, audit::Act::made(word(side, Verb::Create), &entry.id, &view), now);
     let meta = forms::ignored(Map::from_iter([("created".to_owned(), true.into())]), &ignored);
     let reply = Reply {
         location: Some(format!("/api/v1/{}s/{}", side.as_str(), entry.id)),
@@ -183,6 +192,28 @@ pub(super) fn new(app: &App, side: Side, profile: Profile, now: Millis) -> (Entr
     (id, entry)
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Create,
+    Update,
+    Approve,
+    Reject,
+}
+
+/// What the audit log calls it.
+fn word(side: Side, verb: Verb) -> &'static str {
+    match (side, verb) {
+        (Side::Vendor, Verb::Create) => "vendor.create",
+        (Side::Vendor, Verb::Update) => "vendor.update",
+        (Side::Vendor, Verb::Approve) => "vendor.approve",
+        (Side::Vendor, Verb::Reject) => "vendor.reject",
+        (Side::Sponsor, Verb::Create) => "sponsor.create",
+        (Side::Sponsor, Verb::Update) => "sponsor.update",
+        (Side::Sponsor, Verb::Approve) => "sponsor.approve",
+        (Side::Sponsor, Verb::Reject) => "sponsor.reject",
+    }
+}
+
 /// What an admin does to an entry.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -194,16 +225,27 @@ pub enum Act {
     Reject(Value),
 }
 
+impl Act {
+    fn verb(&self) -> Verb {
+        match self {
+            Self::Edit(_) => Verb::Update,
+            Self::Approve => Verb::Approve,
+            Self::Reject(_) => Verb::Reject,
+        }
+    }
+}
+
 /// Changes an entry, or does nothing at all.
 pub async fn act(
     app: &App,
-    side: Side,
+    caller: &Caller,
     mut entry: EntryRecord,
     act: Act,
     if_match: &IfMatch,
     guard: Guard,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let side = entry.side;
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -216,6 +258,9 @@ pub async fn act(
         let mut set = WriteSet::new();
         if !is_same {
             set.change_entry(&after, entry.version);
+            let (was, is) = (shown(&entry, Viewer::Admin), shown(&after, Viewer::Admin));
+            let told = audit::Act::changed(word(side, act.verb()), &entry.id, &was, &is);
+            note_instance(app, &mut set, caller, told, now);
         }
         let reply = acted(&after, &ignored);
         guard.remember(&mut set, &reply);

@@ -4,6 +4,8 @@
 //! there; what is put over one of them is added, and deleting removes only that.
 //! Not here: checking signals against schemas (ingest does, through `schema_book`).
 
+use crate::app::audit::{Act, note};
+use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::problem::{Code, FieldIssue, Problem};
 use crate::face::reply::Reply;
@@ -98,12 +100,13 @@ pub async fn get(app: &App, tenant: &Tenant, name: &str) -> Result<EventTypeView
 /// Puts a name into the catalogue, or replaces what it says.
 pub async fn put(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     name: &SignalName,
     draft: Draft,
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Put, Problem> {
+    let tenant = &caller.tenant;
     let schema = check(&draft)?;
     let pen = app.schemas.pen().await;
     let stored = app.store.event_type(tenant, name.as_str()).await?;
@@ -121,17 +124,30 @@ pub async fn put(
     };
     let mut set = WriteSet::new();
     set.put_event_type(tenant, &event_type);
+    let view = EventTypeView::of(event_type);
+    let was = stored.clone().map(EventTypeView::of);
+    let act = match &was {
+        None => Act::made("event_type.put", name.as_str(), &view),
+        Some(was) => Act::changed("event_type.put", name.as_str(), was, &view),
+    };
+    note(app, &mut set, caller, act, now);
     app.store.submit(set).await?;
     match draft.schema.zip(schema) {
         Some((document, schema)) => pen.put(tenant, name.as_str(), document, schema),
         None => pen.remove(tenant, name.as_str()),
     }
-    let view = EventTypeView::of(event_type);
     Ok(if stored.is_none() { Put::Created(view) } else { Put::Replaced(view) })
 }
 
 /// Takes a name out of the catalogue; a built-in one loses only what was put over it.
-pub async fn delete(app: &App, tenant: &Tenant, name: &str, if_match: &IfMatch) -> Result<(), Problem> {
+pub async fn delete(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    if_match: &IfMatch,
+    now: Millis,
+) -> Result<(), Problem> {
+    let tenant = &caller.tenant;
     let pen = app.schemas.pen().await;
     let Some(stored) = app.store.event_type(tenant, name).await? else {
         return Err(if words_of(name).is_some() {
@@ -140,9 +156,11 @@ pub async fn delete(app: &App, tenant: &Tenant, name: &str, if_match: &IfMatch) 
             Problem::not_found("Event type")
         });
     };
-    if_match.check(&etag(&EventTypeView::of(stored)))?;
+    let view = EventTypeView::of(stored);
+    if_match.check(&etag(&view))?;
     let mut set = WriteSet::new();
     set.delete_event_type(tenant, name);
+    note(app, &mut set, caller, Act::gone("event_type.delete", name, &view), now);
     match app.store.submit(set).await {
         // Somebody else deleted it between our two looks.
         Err(Error::Missed(_)) => Err(Problem::not_found("Event type")),

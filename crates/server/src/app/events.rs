@@ -5,6 +5,7 @@
 //! Not here: the rules (the domain), what hangs on an event, calendars (see `calendar`).
 
 use crate::app::announce::announce;
+use crate::app::audit::{Act, note};
 use crate::app::parts::{self, Hung};
 use crate::app::{forms, relations, tasks};
 use crate::face::caller::Caller;
@@ -97,6 +98,7 @@ pub async fn create(
     let event = new(app, caller, plan, State::first(first, now).unwrap_or(State::Draft), now);
     let mut set = WriteSet::new();
     add(app, &mut set, &caller.tenant, &event, now)?;
+    note(app, &mut set, caller, Act::made("event.create", event.id.as_str(), &Shown::of(&event)), now);
     guard.commit(&app.store, set, created_reply(&event, &ignored)).await
 }
 
@@ -149,6 +151,7 @@ pub async fn clone(
     let copy = new(app, caller, plan, State::Draft, now);
     let mut set = WriteSet::new();
     add(app, &mut set, &caller.tenant, &copy, now)?;
+    note(app, &mut set, caller, cloned(&first, &copy, &copied), now);
     if copies("tasks") {
         copy_tasks(app, &mut set, &caller.tenant, &first, &copy, now).await?;
     }
@@ -162,6 +165,15 @@ pub async fn clone(
         }
     }
     guard.commit(&app.store, set, created_reply(&copy, &ignored)).await
+}
+
+fn cloned<'a>(first: &Event, copy: &'a Event, copied: &[String]) -> Act<'a> {
+    let mut act = Act::made("event.clone", copy.id.as_str(), &Shown::of(copy));
+    if let Some(Value::Object(after)) = &mut act.after {
+        after.insert("clonedFrom".to_owned(), json!(first.id));
+        after.insert("copied".to_owned(), json!(copied));
+    }
+    act
 }
 
 /// The tasks of an event for its copy: nothing done yet, due as much later as the copy is, waiting for each other.
@@ -274,12 +286,13 @@ pub(super) async fn again(app: &App, tenant: &Tenant, id: &EventId) -> Result<Ev
 /// Changes an event, or does nothing at all.
 pub async fn change(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     mut record: EventRecord,
     body: Value,
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -292,6 +305,8 @@ pub async fn change(
         let mut set = WriteSet::new();
         set.change_event(tenant, &changed.event, before.version);
         tell_change(app, &mut set, tenant, &changed, now)?;
+        let (was, is) = (Shown::of(&before), Shown::of(&changed.event));
+        note(app, &mut set, caller, Act::changed("event.update", before.id.as_str(), &was, &is), now);
         match app.store.submit(set).await {
             Ok(()) => return Ok(changed_reply(&changed.event, &ignored)),
             Err(Error::Missed(_)) if attempt < ATTEMPTS_MAX => {
@@ -322,11 +337,12 @@ fn changed_reply(event: &Event, ignored: &[String]) -> Reply {
 /// Removes an event.
 pub async fn delete(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     mut record: EventRecord,
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -337,6 +353,8 @@ pub async fn delete(
         set.delete_parts(tenant, &record.event.id);
         set.delete_application_tokens(tenant, &record.event.id);
         tell(app, &mut set, tenant, "event.deleted", &record.event, Map::new(), now)?;
+        let act = Act::gone("event.delete", record.event.id.as_str(), &Shown::of(&record.event));
+        note(app, &mut set, caller, act, now);
         match app.store.submit(set).await {
             Ok(()) => return Ok(Reply::deleted()),
             Err(Error::Missed(_)) if attempt < ATTEMPTS_MAX => {

@@ -4,6 +4,8 @@
 //! with what happened.
 //! Not here: driving runs (the engine).
 
+use crate::app::audit::{Act, note, told};
+use crate::face::caller::Caller;
 use crate::face::idempotency::Guard;
 use crate::face::list::{List, cursor};
 use crate::face::problem::{Code, FieldIssue, Problem};
@@ -16,6 +18,7 @@ use openevent_domain::tenant::Tenant;
 use openevent_engine::{Control, Damaged, Past, Refusal, Unheard, Workflow, has_gate, mask};
 use openevent_flow::{Chronicle, Definition, Input};
 use openevent_store::WriteSet;
+use openevent_store::audit::AuditRecord;
 use openevent_store::runs::{Filter, Place, RunRecord};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -35,13 +38,14 @@ const BEGINNING_PACE: Duration = Duration::from_millis(20);
 /// Starts a run by hand; with `wait`, answers when it has ended or the time is over.
 pub async fn start(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     workflow: &Workflow,
     input: Value,
     wait: Option<Duration>,
     guard: Guard,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let refused = |Refusal(issues)| {
         Problem::fields(issues.into_iter().map(|issue| FieldIssue::new(issue.field, issue.issue)).collect())
     };
@@ -53,6 +57,8 @@ pub async fn start(
     };
     let mut set = WriteSet::new();
     set.add_run(Arc::clone(&run));
+    let of = json!({"workflow": format!("{}/{}", run.namespace, run.name), "version": run.version});
+    note(app, &mut set, caller, Act::made("run.start", run.id.as_str(), &of), now);
     let path = format!("/api/v1/runs/{}", run.id);
     let begun = json!({
         "_id": run.id, "id": run.id, "status": "pending", "input": run.input.as_ref(), "startedAt": run.started_at,
@@ -186,11 +192,12 @@ fn add_tasks(shown: &mut Value, chronicle: &Chronicle) {
 /// drives takes the run up from there.
 pub async fn retry(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     id: &str,
     guard: Guard,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let mut record = find(app, tenant, id).await?;
     let Some(ended_at) = record.ended_at.filter(|_| record.status == "faulted") else {
         let words = format!("Only a run that has faulted can be retried: it is {}", record.status);
@@ -215,31 +222,47 @@ pub async fn retry(
     let mut set = WriteSet::new();
     set.append_journal(&record.id, seq, now, entry);
     set.reopen_run(tenant, &record.id, ended_at);
+    let (was, is) = (json!({"status": "faulted"}), json!({"status": record.status}));
+    note(app, &mut set, caller, Act::changed("run.retry", record.id.as_str(), &was, &is), now);
     guard.commit(&app.store, set, Reply::ok(&shown)).await
 }
 
 /// Cancels, suspends or resumes a run. Doing what is done already is no error.
 pub async fn steer(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     id: &str,
     control: Control,
     guard: Guard,
+    now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let record = find(app, tenant, id).await?;
     if record.ended_at.is_some() {
         return Err(Problem::bad_request(format!("The run has ended already: it is {}", record.status)));
     }
-    ask(app, tenant, &record.id, control).await?;
+    let name = match control {
+        Control::Cancel => "run.cancel",
+        Control::Suspend => "run.suspend",
+        Control::Resume => "run.resume",
+    };
+    let act = told(app, caller, Act::done(name, record.id.as_str()), now);
+    ask(app, tenant, &record.id, control, &act).await?;
     let reply = Reply::ok(&show(app, tenant, id).await?);
     guard.commit(&app.store, WriteSet::new(), reply).await
 }
 
 /// Asks the engine until it has heard of the run: a run that was just committed is begun a moment later.
-async fn ask(app: &App, tenant: &Tenant, id: &RunId, control: Control) -> Result<(), Problem> {
+async fn ask(
+    app: &App,
+    tenant: &Tenant,
+    id: &RunId,
+    control: Control,
+    act: &AuditRecord,
+) -> Result<(), Problem> {
     let elsewhere = |unheard: Unheard| Problem::unavailable(unheard);
     for _ in 0..BEGINNING_LOOKS_MAX {
-        if app.engine.control(tenant, id, control).await.map_err(elsewhere)? {
+        if app.engine.control_as(tenant, id, control, act.clone()).await.map_err(elsewhere)? {
             return Ok(());
         }
         let now = find(app, tenant, id.as_str()).await?;

@@ -3,14 +3,16 @@
 //! Invariant: no answer, no log line and no remembered answer holds a value.
 //! Not here: sealing and what runs see (the engine's vault).
 
+use crate::app::audit::{Act, note};
+use crate::face::caller::Caller;
 use crate::face::etag::{self, IfMatch};
 use crate::face::problem::Problem;
 use crate::state::App;
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
 use openevent_engine::{Put, Secret, VaultError};
-use openevent_store::Error;
 use openevent_store::secrets::SecretRecord;
+use openevent_store::{Error, WriteSet};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -69,27 +71,39 @@ pub async fn get(app: &App, tenant: &Tenant, name: &str) -> Result<SecretView, P
 /// Puts a secret, or replaces its value: `None` is one that is not acceptable.
 pub async fn put(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     name: &str,
     value: &Value,
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<(SecretView, Put), Problem> {
+    let tenant = &caller.tenant;
     check_name(name)?;
     let secret = read(value)?;
     match app.store.secret(tenant, name).await? {
         Some(there) => if_match.check(&SecretView::of(&there).etag())?,
         None => if_match.check_absent()?,
     }
-    let put = app.engine.vault().put(tenant, name, &secret, now).await.map_err(refused)?;
+    let mut set = WriteSet::new();
+    note(app, &mut set, caller, Act::done("secret.put", name), now);
+    let put = app.engine.vault().put(set, tenant, name, &secret, now).await.map_err(refused)?;
     Ok((SecretView::new(name, put.created_at, now), put))
 }
 
 /// Takes a secret away. Runs that need it from now on fault.
-pub async fn delete(app: &App, tenant: &Tenant, name: &str, if_match: &IfMatch) -> Result<(), Problem> {
+pub async fn delete(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    if_match: &IfMatch,
+    now: Millis,
+) -> Result<(), Problem> {
+    let tenant = &caller.tenant;
     let there = get(app, tenant, name).await?;
     if_match.check(&there.etag())?;
-    match app.engine.vault().delete(tenant, name).await {
+    let mut set = WriteSet::new();
+    note(app, &mut set, caller, Act::done("secret.delete", name), now);
+    match app.engine.vault().delete(set, tenant, name).await {
         Err(VaultError::Store(Error::Missed(_))) => Err(missing()),
         other => other.map_err(refused),
     }

@@ -4,7 +4,9 @@
 //! and the answer an `Idempotency-Key` may ask for again.
 //! Not here: reading bodies (see `intake`), matching (the engine's spine), the live stream (see `stream`).
 
+use crate::app::audit::{Act, note};
 use crate::app::intake::{Arrival, Origin};
+use crate::face::caller::Caller;
 use crate::face::idempotency::Guard;
 use crate::face::list::{List, cursor};
 use crate::face::problem::{FieldIssue, Problem};
@@ -30,9 +32,10 @@ const STORY_RUNS_MAX: i64 = 1_000;
 /// How often a batch is tried again because a sender repeated one of its events meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// Takes one signal in.
+/// Takes one signal in, in one commit with `set`.
 pub async fn accept(
     app: &App,
+    mut set: WriteSet,
     tenant: &Tenant,
     arrival: Arrival,
     guard: Guard,
@@ -46,7 +49,6 @@ pub async fn accept(
     }
     let warning = warning(&draft.name);
     let admitted = admit(app, draft, now).map_err(Problem::signal)?;
-    let mut set = WriteSet::new();
     admitted.write(&mut set);
     if let Some(origin) = &origin {
         remember(&mut set, tenant, origin, &admitted, now);
@@ -338,11 +340,12 @@ fn is_repeated(error: &Error) -> bool {
 /// Sends a stored signal again, as a new one that names the first.
 pub async fn replay(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     id: &str,
     guard: Guard,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let record = find(app, tenant, id).await?;
     let name = SignalName::parse(&record.name).map_err(Problem::internal)?;
     let Value::Object(payload) = record.payload else {
@@ -355,7 +358,9 @@ pub async fn replay(
         attributes: record.attributes,
         replay_of: Some(record.id),
     };
-    accept(app, tenant, Arrival { draft, origin: None }, guard, now).await
+    let mut set = WriteSet::new();
+    note(app, &mut set, caller, Act::done("signal.replay", id), now);
+    accept(app, set, tenant, Arrival { draft, origin: None }, guard, now).await
 }
 
 /// A page of signals.

@@ -5,9 +5,11 @@
 //! Not here: the rules (the domain's `planning::task`).
 
 use crate::app::announce::announce;
+use crate::app::audit::{Act, note};
 use crate::app::events::{ATTEMPTS_MAX, again};
 use crate::app::forms;
 use crate::app::parts::{self, Hung, Part, Placed, branch, changed_reply, created_reply};
+use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
 use crate::face::list::List;
@@ -61,12 +63,13 @@ pub async fn get(app: &App, tenant: &Tenant, event: &EventId, id: &str) -> Resul
 /// Makes a task.
 pub async fn create(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     mut event: EventRecord,
     body: Value,
     guard: Guard,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let branch = branch::<Task>(tenant, &event.event.id);
     let id = TaskId::mint(now, app.chance.as_ref());
     let mut attempt = 0;
@@ -80,6 +83,8 @@ pub async fn create(
         let mut set = WriteSet::new();
         add(app, &mut set, &branch, &made, now)?;
         set.touch_event(tenant, &branch.event, basis);
+        let act = Act::made("task.create", made.id.as_str(), &made.shown(&branch.event));
+        note(app, &mut set, caller, act, now);
         let reply = created_reply(&made, &branch.event, &ignored);
         guard.remember(&mut set, &reply);
         match app.store.submit(set).await {
@@ -111,13 +116,14 @@ pub fn add(
 /// Changes a task, or does nothing at all.
 pub async fn change(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     mut event: EventRecord,
     id: &str,
     body: Value,
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let branch = branch::<Task>(tenant, &event.event.id);
     let mut attempt = 0;
     loop {
@@ -135,6 +141,8 @@ pub async fn change(
         let mut set = WriteSet::new();
         set.change_part(&branch, &after.record()?, before.version);
         set.touch_event(tenant, &branch.event, basis);
+        let (was, is) = (before.shown(&branch.event), after.shown(&branch.event));
+        note(app, &mut set, caller, Act::changed("task.update", before.id.as_str(), &was, &is), now);
         if after.body.first_completed_at.is_some() && before.body.first_completed_at.is_none() {
             tell(app, &mut set, &branch, "task.completed", &after, now)?;
         }
@@ -151,12 +159,13 @@ pub async fn change(
 /// Removes a task; nothing waits for it any more.
 pub async fn delete(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     mut event: EventRecord,
     id: &str,
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let branch = branch::<Task>(tenant, &event.event.id);
     let mut attempt = 0;
     loop {
@@ -173,6 +182,8 @@ pub async fn delete(
             }
         }
         set.touch_event(tenant, &branch.event, Basis::Touched(event.touched));
+        let act = Act::gone("task.delete", gone.id.as_str(), &gone.shown(&branch.event));
+        note(app, &mut set, caller, act, now);
         match app.store.submit(set).await {
             Ok(()) => return Ok(Reply::deleted()),
             Err(Error::Missed(_)) if attempt < ATTEMPTS_MAX => {

@@ -4,6 +4,8 @@
 //! answer is given.
 //! Not here: the language (`flow`), files (see `folder`).
 
+use crate::app::audit::{Act, note};
+use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::list::List;
 use crate::face::problem::{Code, Problem};
@@ -40,13 +42,14 @@ pub async fn validate(app: &App, tenant: &Tenant, source: &str) -> Result<Reply,
 /// Puts a definition under the name its document gives, which must be that of the path.
 pub async fn put(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     path: (&str, &str),
     source: String,
     unsupported: Unsupported,
     if_match: &IfMatch,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let Linked { definition, documents, unsupported: warnings, .. } = link(app, tenant, &source).await?;
     check_path(&definition, path)?;
     if unsupported == Unsupported::Refused && !warnings.is_empty() {
@@ -76,6 +79,10 @@ pub async fn put(
         source,
         documents,
     });
+    let target = format!("{}/{}", path.0, path.1);
+    let was = replaced.as_ref().map(|was| told(&was.version, &was.hash));
+    let is = Some(told(definition.version(), definition.hash()));
+    note(app, &mut set, caller, Act { name: "workflow.put", target: &target, before: was, after: is }, now);
     app.store.submit(set).await?;
     registry.refresh().await?;
     let put = registry.workflow(tenant, path.0, path.1, Some(definition.version()));
@@ -159,12 +166,14 @@ pub fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Problem> {
 /// Removes a workflow, or one version of it. Runs that began with it go on.
 pub async fn delete(
     app: &App,
-    tenant: &Tenant,
+    caller: &Caller,
     path: (&str, &str),
     version: Option<&str>,
     live_runs: LiveRuns,
     if_match: &IfMatch,
+    now: Millis,
 ) -> Result<Reply, Problem> {
+    let tenant = &caller.tenant;
     let current = find(app, tenant, path, version)?;
     if_match.check(&etag(&current))?;
     if live_runs == LiveRuns::Keep {
@@ -176,6 +185,15 @@ pub async fn delete(
     {
         refuse_file(Some(workflow))?;
         set.delete_workflow_version(tenant, path.0, path.1, &workflow.version);
+        let target = format!("{}/{}", path.0, path.1);
+        let was = Some(told(&workflow.version, &workflow.hash));
+        note(
+            app,
+            &mut set,
+            caller,
+            Act { name: "workflow.delete", target: &target, before: was, after: None },
+            now,
+        );
     }
     app.store.submit(set).await?;
     app.engine.registry().refresh().await?;
@@ -204,16 +222,21 @@ async fn link(app: &App, tenant: &Tenant, source: &str) -> Result<Linked, Proble
 }
 
 fn refusal(issues: &[Issue], message: &'static str) -> Problem {
-    Problem::new(Code::ValidationError, message).with_value(issues.iter().map(told).collect())
+    Problem::new(Code::ValidationError, message).with_value(issues.iter().map(issue).collect())
 }
 
-fn told(issue: &Issue) -> Value {
+/// What the audit log tells of a definition: which it is. Its text may be large, and is where it always is.
+fn told(version: &str, hash: &str) -> Value {
+    json!({"version": version, "hash": hash})
+}
+
+fn issue(issue: &Issue) -> Value {
     let Issue { line, column, path, reason, .. } = issue;
     json!({"field": path, "issue": reason, "line": line, "column": column, "path": path, "reason": reason})
 }
 
 fn meta(warnings: &[Issue]) -> Option<Value> {
-    (!warnings.is_empty()).then(|| json!({"warnings": warnings.iter().map(told).collect::<Value>()}))
+    (!warnings.is_empty()).then(|| json!({"warnings": warnings.iter().map(issue).collect::<Value>()}))
 }
 
 fn check_path(definition: &Definition, (namespace, name): (&str, &str)) -> Result<(), Problem> {

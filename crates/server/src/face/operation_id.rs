@@ -12,10 +12,11 @@ pub(super) fn operation_id(path: &str, method: &str) -> String {
     if is_parameter(last) {
         return verb(method).to_owned() + &ones(&parts);
     }
-    let is_list = inside.is_some() && last.ends_with('s') && !last.contains('.');
+    let is_many = last.ends_with('s') || matches!(*last, "audit" | "budget");
+    let is_list = inside.is_some() && is_many && !last.contains('.');
     match method {
-        "get" if is_list || *last == "budget" => format!("list{}{}", ones(before), many(last)),
-        "post" if is_list || *last == "budget" => format!("create{}{}", ones(before), one(last)),
+        "get" if is_list => format!("list{}{}", ones(before), many(last)),
+        "post" if is_list => format!("create{}{}", ones(before), one(last)),
         "post" => verbatim(last) + &acted_on(before),
         _ => verb(method).to_owned() + &ones(before) + &capitals(last),
     }
@@ -51,7 +52,11 @@ fn acted_on(parts: &[&str]) -> String {
 }
 
 fn many(part: &str) -> String {
-    if part == "budget" { "BudgetItems".to_owned() } else { capitals(part) }
+    match part {
+        "audit" => "AuditEntries".to_owned(),
+        "budget" => "BudgetItems".to_owned(),
+        _ => capitals(part),
+    }
 }
 
 fn one(part: &str) -> String {
@@ -100,6 +105,8 @@ mod tests {
             ("patch", "/api/v1/events/{id}/budget/{itemId}", "updateEventBudgetItem"),
             ("get", "/api/v1/events/{id}/budget/summary", "getEventBudgetSummary"),
             ("post", "/api/v1/events/{id}/tasks/import", "importEventTasks"),
+            ("get", "/api/v1/audit", "listAuditEntries"),
+            ("get", "/api/v1/audit/{id}", "getAuditEntry"),
             ("get", "/api/v1/vendors/categories", "listVendorCategories"),
             ("get", "/api/v1/event-types/{*name}", "getEventType"),
             ("post", "/api/v1/signals/{event_id}/replay", "replaySignal"),

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod applications;
+mod audit;
 mod authorisation;
 mod batches;
 mod bed;

@@ -18,7 +18,7 @@ use openevent_domain::id::RunId;
 use openevent_domain::tenant::Tenant;
 use openevent_egress::{Client, Limits, Loopback, Policy};
 use openevent_flow::{Authentication, Call, Fault, HttpCall, HttpOutput, Input};
-use openevent_store::{Location, Options, Owner, Store};
+use openevent_store::{Location, Options, Owner, Store, WriteSet};
 use openevent_testkit::{SqliteFile, temp_sqlite};
 use serde_json::Value;
 use std::sync::Arc;
@@ -94,7 +94,11 @@ impl Bed {
 
     async fn put(&self, name: &str, value: Value) {
         let secret = Secret::of_json(&value).expect("text, or an object of text");
-        self.outside.vault.put(&tenant(), name, &secret, NOW).await.expect("a secret is put");
+        self.outside
+            .vault
+            .put(WriteSet::new(), &tenant(), name, &secret, NOW)
+            .await
+            .expect("a secret is put");
     }
 
     /// What a run would have as `$secrets`.

@@ -8,6 +8,7 @@ use crate::vault::{Secret, VaultError, rotate_key};
 use openevent_domain::id::ProjectId;
 use openevent_domain::tenant::{Environment, Tenant};
 use openevent_flow::{Authentication, Call, HttpCall, HttpOutput};
+use openevent_store::WriteSet;
 use openevent_store::keys::Project;
 use openevent_store::seal::KeyFile;
 use openevent_testkit::{Answer, Receiver};
@@ -96,7 +97,7 @@ async fn a_secret_that_was_taken_away_stops_the_call() {
     let (bed, receiver) = (Bed::new().await, mirror().await);
     bed.put("key", json!("k3y-value")).await;
     let given = bed.given(&["key"]).await;
-    bed.outside.vault.delete(&tenant(), "key").await.unwrap();
+    bed.outside.vault.delete(WriteSet::new(), &tenant(), "key").await.unwrap();
 
     let call = get(receiver.url(&format!("/{}", given["key"].as_str().unwrap())), None);
     let fault = bed.perform(Call::Http(call), Some(given)).await.unwrap_err();
@@ -124,9 +125,9 @@ async fn the_environment_speaks_for_the_default_project_and_what_is_put_wins() {
     assert_eq!(text(&live, "my-key", None).await.as_deref(), Some("from-env"));
     assert_eq!(text(&live, "account", Some("user")).await.as_deref(), Some("me"));
     assert_eq!(text(&tenant(), "my-key", None).await, None);
-    vault.put(&live, "my-key", &Secret::of_json(&json!("put")).unwrap(), NOW).await.unwrap();
+    vault.put(WriteSet::new(), &live, "my-key", &Secret::of_json(&json!("put")).unwrap(), NOW).await.unwrap();
     assert_eq!(text(&live, "my-key", None).await.as_deref(), Some("put"));
-    vault.delete(&live, "my-key").await.unwrap();
+    vault.delete(WriteSet::new(), &live, "my-key").await.unwrap();
     assert_eq!(text(&live, "my-key", None).await.as_deref(), Some("from-env"));
 }
 
@@ -189,7 +190,7 @@ async fn a_lost_key_file_is_not_replaced_by_another() {
     std::fs::remove_file(bed.file.dir().join("openevent.key")).unwrap();
 
     let secret = Secret::of_json(&json!("second")).unwrap();
-    let put = bed.outside.vault.put(&tenant(), "b", &secret, NOW).await;
+    let put = bed.outside.vault.put(WriteSet::new(), &tenant(), "b", &secret, NOW).await;
 
     assert!(matches!(put, Err(VaultError::KeysLost)));
 }
