@@ -51,6 +51,13 @@ pub(crate) enum Command {
     /// Look at the runs of a running server, and steer them
     #[command(subcommand)]
     Runs(Runs),
+    /// Look at who wrote what on a running server
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Send a table (CSV) to a running server
+    Import(Import),
+    /// Print a table (CSV) of a running server
+    Export(Export),
     /// Print a completion script for a shell
     Completions {
         /// For which shell.
@@ -310,6 +317,104 @@ pub(crate) enum Runs {
     Resume(Steered),
 }
 
+/// `audit …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// List writes, newest first
+    List {
+        /// project [default], or instance: the directory, users and projects
+        #[arg(long)]
+        scope: Option<String>,
+        /// Only of this actor, by id
+        #[arg(long)]
+        actor: Option<String>,
+        /// Only this action, such as event.update, or all of a kind: event.*
+        #[arg(long)]
+        action: Option<String>,
+        /// Only what was done to this, by id
+        #[arg(long)]
+        target: Option<String>,
+        /// How many at most
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// What a table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableKind {
+    /// Planned events
+    Events,
+    /// Vendors of the directory
+    Vendors,
+    /// Sponsors of the directory
+    Sponsors,
+    /// The tasks of an event
+    Tasks,
+    /// The budget of an event
+    Budget,
+}
+
+impl TableKind {
+    /// Its word in paths.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Vendors => "vendors",
+            Self::Sponsors => "sponsors",
+            Self::Tasks => "tasks",
+            Self::Budget => "budget",
+        }
+    }
+
+    /// Whether it hangs on an event.
+    pub(crate) fn is_part(self) -> bool {
+        matches!(self, Self::Tasks | Self::Budget)
+    }
+}
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// What the table holds
+    pub(crate) kind: TableKind,
+    /// The table
+    pub(crate) file: PathBuf,
+    /// Whose tasks or budget
+    #[arg(long, value_name = "ID")]
+    pub(crate) event: Option<String>,
+    /// Write nothing; tell what would become of each row
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write all rows, or none if one is refused
+    #[arg(long)]
+    pub(crate) atomic: bool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Flags of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// What the table holds
+    pub(crate) kind: TableKind,
+    /// Whose tasks or budget
+    #[arg(long, value_name = "ID")]
+    pub(crate) event: Option<String>,
+    /// A filter of the list, such as status=active; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = filter)]
+    pub(crate) filter: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+fn filter(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "is not NAME=VALUE".to_owned())
+}
+
 /// Which run, and where.
 #[derive(Debug, Args)]
 pub(crate) struct Steered {
@@ -341,7 +446,13 @@ impl Command {
             }
             Self::Demo(demo) => vec![data(&demo.of.data)],
             Self::Backup(backup) => vec![data(&backup.data)],
-            Self::Signals(_) | Self::Workflows(_) | Self::Runs(_) | Self::Completions { .. } => Vec::new(),
+            Self::Signals(_)
+            | Self::Workflows(_)
+            | Self::Runs(_)
+            | Self::Audit(_)
+            | Self::Import(_)
+            | Self::Export(_)
+            | Self::Completions { .. } => Vec::new(),
         };
         set.into_iter().flatten().collect()
     }

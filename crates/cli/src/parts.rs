@@ -67,6 +67,7 @@ pub(crate) fn face_settings(config: &Config) -> openevent_server::Settings {
         static_rate_per_minute: config.static_token_rate_per_minute,
         address_rate_per_hour: config.address_rate_per_hour.unwrap_or(defaults.address_rate_per_hour),
         public_intake_per_hour: config.public_intake_per_hour.unwrap_or(defaults.public_intake_per_hour),
+        import_bytes_max: config.import_bytes_max.map_or(defaults.import_bytes_max, u64::from),
         client_address_header: config.client_address_header.clone(),
         bench: config.bench.routes,
         head_ms_max: defaults.head_ms_max,

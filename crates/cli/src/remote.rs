@@ -12,6 +12,7 @@ use openevent_egress::{Bytes, Client, Limits, Loopback, Policy, Request, Respons
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 use url::Url;
 
 /// A server and the right to ask it.
@@ -19,7 +20,15 @@ pub(crate) struct Remote {
     client: Client,
     base: Url,
     token: SecretString,
+    patience: Duration,
 }
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a table may take.
+const TABLE_PATIENCE: Duration = Duration::from_mins(30);
+/// Bytes of a table that is fetched.
+const TABLE_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// A body and its media type.
 pub(crate) struct Body {
@@ -48,7 +57,15 @@ impl Remote {
         // The operator names the server on the command line; wherever it is, it may be called.
         let everywhere = parse_allow_list("0.0.0.0/0, ::/0")?;
         let client = Client::new(Policy::new(everywhere, Loopback::Allowed), Limits::default());
-        Ok(Self { client, base, token })
+        Ok(Self { client, base, token, patience: PATIENCE })
+    }
+
+    /// The same, for answers that are tables.
+    pub(crate) fn patient(self) -> Self {
+        let everywhere = parse_allow_list("0.0.0.0/0, ::/0").unwrap_or_default();
+        let limits = Limits { response_bytes_max: TABLE_BYTES_MAX, ..Limits::default() };
+        let client = Client::new(Policy::new(everywhere, Loopback::Allowed), limits);
+        Self { client, patience: TABLE_PATIENCE, ..self }
     }
 
     /// `GET` of path segments with a query; the envelope that came back.
@@ -64,18 +81,41 @@ impl Remote {
         query: &[(&str, &str)],
         body: Option<Body>,
     ) -> anyhow::Result<Value> {
+        self.read(&self.send(method, (path, query), "application/json", body).await?)
+    }
+
+    /// `GET` of something that is no envelope, by its media type; its bytes.
+    pub(crate) async fn fetch(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        media: &str,
+    ) -> anyhow::Result<Bytes> {
+        let response = self.send(Method::GET, (path, query), media, None).await?;
+        if (200..300).contains(&response.status) {
+            return Ok(response.body);
+        }
+        self.read(&response).map(|_| Bytes::new())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        (path, query): (&[&str], &[(&str, &str)]),
+        accept: &str,
+        body: Option<Body>,
+    ) -> anyhow::Result<Response> {
         let mut request = Request::new(method, address(&self.base, path, query));
         let credential = format!("Bearer {}", self.token.expose_secret());
-        request.headers =
-            vec![("Authorization".into(), credential), ("Accept".into(), "application/json".into())];
+        request.headers = vec![("Authorization".into(), credential), ("Accept".into(), accept.into())];
+        request.deadline = self.patience;
         if let Some(Body { media, bytes }) = body {
             request.headers.push(("Content-Type".into(), media.into()));
             request.body = bytes;
         }
         let sent = self.client.send(request).await;
         let hint = "start it with `openevent serve`, or name another with --url";
-        let response = sent.map_err(|cause| explain(cause, format!("cannot reach {}", self.base), hint))?;
-        self.read(&response)
+        sent.map_err(|cause| explain(cause, format!("cannot reach {}", self.base), hint))
     }
 
     fn read(&self, response: &Response) -> anyhow::Result<Value> {

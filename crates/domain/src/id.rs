@@ -135,6 +135,10 @@ id! {
     pub struct ApplicationId("app");
 }
 id! {
+    /// A table that was imported.
+    pub struct ImportId("imp");
+}
+id! {
     /// A project: the tenant a person thinks of.
     pub struct ProjectId("prj");
 }

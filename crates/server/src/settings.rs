@@ -8,6 +8,9 @@ use openevent_domain::api_key;
 use openevent_domain::rate::DEFAULT_PER_HOUR;
 use secrecy::{ExposeSecret, SecretString};
 
+/// The largest table, unless the operator says otherwise.
+const IMPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// The settings of the server face.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -25,6 +28,8 @@ pub struct Settings {
     pub client_address_header: Option<HeaderName>,
     /// Whether `POST /bench/ack` is there.
     pub bench: bool,
+    /// The largest table that is imported, in bytes.
+    pub import_bytes_max: u64,
     /// How long the head of a request may take, and how long a connection may be kept without one, in milliseconds.
     pub head_ms_max: u64,
     /// How long open exchanges may take to end after we were asked to stop, in milliseconds.
@@ -41,6 +46,7 @@ impl Default for Settings {
             public_intake_per_hour: 10,
             client_address_header: None,
             bench: false,
+            import_bytes_max: IMPORT_BYTES_MAX,
             // Longer than the clients we know of keep connections in their pools.
             head_ms_max: 100_000,
             drain_ms_max: 10_000,

@@ -35,6 +35,7 @@ const ALL: &[Migration] = migrations![
     "0007_applications",
     "0008_users",
     "0009_audit",
+    "0009_import",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

@@ -172,6 +172,19 @@ impl Select {
         }
     }
 
+    /// `AND {column} IN (…)`: one argument for any number of texts.
+    #[must_use]
+    pub(crate) fn and_among(self, column: &str, texts: &[&str], dialect: Dialect) -> Self {
+        let select = match dialect {
+            Dialect::Sqlite => self.then(&format!("AND {column} IN (SELECT value FROM json_each(")),
+            Dialect::Postgres => {
+                self.then(&format!("AND {column} IN (SELECT jsonb_array_elements_text(CAST("))
+            }
+        };
+        let select = select.then_arg("", serde_json::json!(texts).to_string());
+        select.then(if dialect == Dialect::Sqlite { "))" } else { "AS TEXT)::jsonb))" })
+    }
+
     /// Text without arguments.
     #[must_use]
     pub(crate) fn then(mut self, text: &str) -> Self {

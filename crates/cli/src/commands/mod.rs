@@ -3,6 +3,7 @@
 //! Invariant: each prints through `Output` alone and answers with an exit code.
 //! Not here: the command line (`args.rs`).
 
+mod audit;
 mod backup;
 pub(crate) mod completions;
 mod demo;
@@ -14,6 +15,7 @@ mod run_tree;
 mod runs;
 mod secrets;
 mod signals;
+mod tables;
 mod validate;
 mod workflows;
 
@@ -43,6 +45,9 @@ pub(crate) async fn run(
         Command::Workflows(workflows) => {
             return workflows::run(workflows, &config, environment, output).await;
         }
+        Command::Audit(audit) => audit::run(audit, &config, environment, output).await?,
+        Command::Import(import) => return tables::import(import, &config, environment, output).await,
+        Command::Export(export) => tables::export(export, &config, environment).await?,
         Command::Runs(runs) => runs::run(runs, &config, environment, output).await?,
         // Handled before a configuration is needed, or with a runtime of its own.
         Command::Serve(_) | Command::Completions { .. } => {}

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE: &str = "openevent.toml";
 
 /// Every key there is, as written in the file; in upper case behind `OPENEVENT_` as a variable.
-pub(crate) const KEYS: [&str; 26] = [
+pub(crate) const KEYS: [&str; 27] = [
     "listen",
     "data_dir",
     "key_file",
@@ -26,6 +26,7 @@ pub(crate) const KEYS: [&str; 26] = [
     "static_token_rate_per_minute",
     "address_rate_per_hour",
     "public_intake_per_hour",
+    "import_bytes_max",
     "client_address_header",
     "webhook_retry_schedule",
     "webhook_timeout",

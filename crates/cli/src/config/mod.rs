@@ -104,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) api_token: Option<SecretString>,
     /// Calls a minute for the static token; `None` is no limit.
     pub(crate) static_token_rate_per_minute: Option<u32>,
+    /// The largest table that is imported, in bytes; `None` for the server's own number.
+    pub(crate) import_bytes_max: Option<u32>,
     /// Calls an hour that one address may make without a credential; `None` for the server's own number.
     pub(crate) address_rate_per_hour: Option<u32>,
     /// Applications an hour that one address may send without a credential; `None` for the server's own number.
@@ -161,6 +163,7 @@ impl Config {
             database_url: layers.get("database_url", url)?,
             api_token: layers.get("api_token", secret)?.filter(|token| !token.expose_secret().is_empty()),
             static_token_rate_per_minute: layers.get("static_token_rate_per_minute", settings::count)?,
+            import_bytes_max: layers.get("import_bytes_max", settings::count)?,
             address_rate_per_hour: layers.get("address_rate_per_hour", settings::count)?,
             public_intake_per_hour: layers.get("public_intake_per_hour", settings::count)?,
             client_address_header: layers.get("client_address_header", settings::header)?,

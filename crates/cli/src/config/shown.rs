@@ -49,6 +49,7 @@ impl Config {
                 "static_token_rate_per_minute",
                 self.static_token_rate_per_minute.map(|calls| calls.to_string()),
             ),
+            ("import_bytes_max", self.import_bytes_max.map(|bytes| bytes.to_string())),
             ("address_rate_per_hour", self.address_rate_per_hour.map(|calls| calls.to_string())),
             ("public_intake_per_hour", self.public_intake_per_hour.map(|calls| calls.to_string())),
             ("client_address_header", self.client_address_header.as_ref().map(ToString::to_string)),

@@ -14,6 +14,7 @@ pub mod money;
 pub mod plan;
 pub mod relation;
 pub mod search;
+pub mod sheet;
 pub mod status;
 pub mod task;
 pub mod zone;

@@ -203,6 +203,11 @@ impl Graph {
         Ok(())
     }
 
+    /// What a task waits for from now on; check it first.
+    pub fn put(&mut self, task: TaskId, blocked_by: Vec<TaskId>) {
+        self.0.insert(task, blocked_by);
+    }
+
     /// The tasks that wait for this one.
     pub fn waiting_for<'a>(&'a self, task: &'a TaskId) -> impl Iterator<Item = &'a TaskId> {
         self.0.iter().filter(|(_, blocked_by)| blocked_by.contains(task)).map(|(waiting, _)| waiting)

@@ -147,7 +147,7 @@ struct CloneBody {
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 #[expect(dead_code, reason = "documents the parameters; the use case reads them")]
-struct Filters {
+pub(super) struct Filters {
     /// `draft`, `planning`, `active`, `completed`, `cancelled` or `all`.
     status: Option<String>,
     event_type: Option<String>,

@@ -19,6 +19,7 @@ pub mod measures;
 pub mod public;
 pub mod runs;
 pub mod secrets;
+pub mod sheets;
 pub mod signals;
 pub mod sponsors;
 pub mod tasks;
@@ -38,6 +39,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(event_types::routes())
         .merge(signals::routes())
         .merge(events::routes())
+        .merge(sheets::routes())
         .merge(tasks::routes())
         .merge(budget::routes())
         .merge(event_vendors::routes())

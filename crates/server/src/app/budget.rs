@@ -10,6 +10,7 @@ use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
 use crate::face::list::List;
+use crate::face::params::Params;
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
 use crate::state::App;
@@ -45,12 +46,17 @@ impl Placed for Item {
 
 /// A page of an event's items.
 pub async fn list(app: &App, tenant: &Tenant, event: &EventId, list: &List) -> Result<Reply, Problem> {
-    let status = list.params.one_of("status", &Certainty::ALL.map(|one| (one.as_str(), one)))?;
-    let filter = Filter {
-        status: status.map(|status| status.as_str().to_owned()),
-        facet: list.params.get("category").map(str::to_owned),
-    };
+    let filter = filter(&list.params)?;
     parts::list::<Item>(app, &branch::<Item>(tenant, event), &filter, list).await
+}
+
+/// The filter of a list of items.
+pub fn filter(params: &Params) -> Result<Filter, Problem> {
+    let status = params.one_of("status", &Certainty::ALL.map(|one| (one.as_str(), one)))?;
+    Ok(Filter {
+        status: status.map(|status| status.as_str().to_owned()),
+        facet: params.get("category").map(str::to_owned),
+    })
 }
 
 /// One item.

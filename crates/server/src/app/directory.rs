@@ -10,6 +10,7 @@ use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
 use crate::face::list::{List, cursor};
+use crate::face::params::Params;
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
 use crate::state::App;
@@ -84,24 +85,7 @@ fn shown(entry: &EntryRecord, viewer: Viewer) -> Shown<'_> {
 
 /// A page of the directory.
 pub async fn list(app: &App, side: Side, viewer: Viewer, list: &List) -> Result<Reply, Problem> {
-    let params = &list.params;
-    let review = match viewer {
-        Viewer::Public => Some(APPROVED),
-        Viewer::Member | Viewer::Admin => match params.get("status") {
-            Some("all") if viewer == Viewer::Admin => None,
-            None | Some("all") => Some(APPROVED),
-            Some(_) => params.one_of("status", &Review::WORDS.map(|word| (word, word)))?,
-        },
-    };
-    if viewer != Viewer::Admin && review != Some(APPROVED) {
-        return Err(Problem::admins_only());
-    }
-    let filter = Filter {
-        side,
-        review,
-        group: params.get(side.group_field()).filter(|word| *word != "all").map(str::to_owned),
-        search: params.get("search").and_then(Query::parse),
-    };
+    let filter = filter(side, viewer, &list.params)?;
     let place = match list.after::<(i64, i64, String)>()? {
         Some((rank, at, id)) => Place::After(rank, at, id),
         None => Place::Offset(list.offset()),
@@ -113,6 +97,27 @@ pub async fn list(app: &App, side: Side, viewer: Viewer, list: &List) -> Result<
     let entries: Vec<_> = rows.iter().map(|entry| shown(entry, viewer)).collect();
     let total = list.total(total, rows.len(), has_more);
     Ok(list.reply(&entries, &list.meta(total, has_more, next)))
+}
+
+/// Which entries a list shows to somebody.
+pub fn filter(side: Side, viewer: Viewer, params: &Params) -> Result<Filter, Problem> {
+    let review = match viewer {
+        Viewer::Public => Some(APPROVED),
+        Viewer::Member | Viewer::Admin => match params.get("status") {
+            Some("all") if viewer == Viewer::Admin => None,
+            None | Some("all") => Some(APPROVED),
+            Some(_) => params.one_of("status", &Review::WORDS.map(|word| (word, word)))?,
+        },
+    };
+    if viewer != Viewer::Admin && review != Some(APPROVED) {
+        return Err(Problem::admins_only());
+    }
+    Ok(Filter {
+        side,
+        review,
+        group: params.get(side.group_field()).filter(|word| *word != "all").map(str::to_owned),
+        search: params.get("search").and_then(Query::parse),
+    })
 }
 
 /// The categories or industries there are.
@@ -158,13 +163,8 @@ pub async fn create(
     guard: Guard,
     now: Millis,
 ) -> Result<Reply, Problem> {
-    let mut form = forms::form(body)?;
-    let mut profile = Profile::default();
-    profile.read(&mut form, side, Presence::New, Author::Admin);
-    let ignored = forms::finish(form)?;
-    let (_, entry) = new(app, side, profile, now);
     let mut set = WriteSet::new();
-    set.add_entry(&entry);
+    let (entry, ignored) = make(app, side, &mut set, forms::form(body)?, now)?;
     let view = shown(&entry, Viewer::Admin);
     note_instance(app, &mut set, caller, audit::Act::made(word(side, Verb::Create), &entry.id, &view), now);
     let meta = forms::ignored(Map::from_iter([("created".to_owned(), true.into())]), &ignored);
@@ -173,6 +173,46 @@ pub async fn create(
         ..Reply::with(StatusCode::CREATED, &view, Some(&meta))
     };
     guard.commit(&app.store, set, reply).await
+}
+
+/// Adds the entry that a form describes to a set; names the fields without effect.
+pub(super) fn make(
+    app: &App,
+    side: Side,
+    set: &mut WriteSet,
+    mut form: Form,
+    now: Millis,
+) -> Result<(EntryRecord, Vec<String>), Problem> {
+    let mut profile = Profile::default();
+    profile.read(&mut form, side, Presence::New, Author::Admin);
+    let ignored = forms::finish(form)?;
+    let (_, entry) = new(app, side, profile, now);
+    set.add_entry(&entry);
+    Ok((entry, ignored))
+}
+
+/// Adds what a form changes of an entry to a set, if it changes anything.
+pub(super) fn alter(
+    set: &mut WriteSet,
+    entry: &EntryRecord,
+    mut form: Form,
+    now: Millis,
+) -> Result<Option<EntryRecord>, Problem> {
+    let mut profile = entry.profile.clone();
+    profile.read(&mut form, entry.side, Presence::Known, Author::Admin);
+    forms::finish(form)?;
+    if profile == entry.profile {
+        return Ok(None);
+    }
+    let updated_at = now.max(entry.updated_at);
+    let after = EntryRecord { profile, version: entry.version + 1, updated_at, ..entry.clone() };
+    set.change_entry(&after, entry.version);
+    Ok(Some(after))
+}
+
+/// An entry as somebody sees it, as JSON.
+pub(super) fn value(entry: &EntryRecord, viewer: Viewer) -> Value {
+    serde_json::json!(shown(entry, viewer))
 }
 
 /// A new entry, to be reviewed.

@@ -90,16 +90,28 @@ pub async fn create(
     guard: Guard,
     now: Millis,
 ) -> Result<Reply, Problem> {
+    let mut set = WriteSet::new();
+    let (event, ignored) = make(app, caller, &mut set, fields, now)?;
+    note(app, &mut set, caller, Act::made("event.create", event.id.as_str(), &Shown::of(&event)), now);
+    guard.commit(&app.store, set, created_reply(&event, &ignored)).await
+}
+
+/// Adds the event that fields describe to a set; names the fields without effect.
+pub(super) fn make(
+    app: &App,
+    caller: &Caller,
+    set: &mut WriteSet,
+    fields: Map<String, Value>,
+    now: Millis,
+) -> Result<(Event, Vec<String>), Problem> {
     let mut form = Form::of(fields);
     let mut plan = Plan::default();
     plan.read(&mut form, Presence::New);
     let first = form.take("status", word(Status::FIRST, Status::as_str)).unwrap_or(Status::Draft);
     let ignored = forms::finish(form)?;
     let event = new(app, caller, plan, State::first(first, now).unwrap_or(State::Draft), now);
-    let mut set = WriteSet::new();
-    add(app, &mut set, &caller.tenant, &event, now)?;
-    note(app, &mut set, caller, Act::made("event.create", event.id.as_str(), &Shown::of(&event)), now);
-    guard.commit(&app.store, set, created_reply(&event, &ignored)).await
+    add(app, set, &caller.tenant, &event, now)?;
+    Ok((event, ignored))
 }
 
 fn new(app: &App, caller: &Caller, plan: Plan, state: State, now: Millis) -> Event {
@@ -300,11 +312,9 @@ pub async fn change(
         if_match.check(&etag(&before))?;
         let form = forms::form(body.clone())?;
         forms::check_change(&form)?;
-        let (changed, ignored) = decide(&before, form, now)?;
-        let Some(changed) = changed else { return Ok(changed_reply(&before, &ignored)) };
         let mut set = WriteSet::new();
-        set.change_event(tenant, &changed.event, before.version);
-        tell_change(app, &mut set, tenant, &changed, now)?;
+        let (changed, ignored) = alter(app, tenant, &mut set, &before, form, now)?;
+        let Some(changed) = changed else { return Ok(changed_reply(&before, &ignored)) };
         let (was, is) = (Shown::of(&before), Shown::of(&changed.event));
         note(app, &mut set, caller, Act::changed("event.update", before.id.as_str(), &was, &is), now);
         match app.store.submit(set).await {
@@ -317,13 +327,31 @@ pub async fn change(
     }
 }
 
-fn decide(before: &Event, mut form: Form, now: Millis) -> Result<(Option<Changed>, Vec<String>), Problem> {
+/// Adds what a form changes of an event to a set, if it changes anything; names the fields without effect.
+pub(super) fn alter(
+    app: &App,
+    tenant: &Tenant,
+    set: &mut WriteSet,
+    before: &Event,
+    mut form: Form,
+    now: Millis,
+) -> Result<(Option<Changed>, Vec<String>), Problem> {
     let (mut plan, mut status) = (before.plan.clone(), before.state.status());
     plan.read(&mut form, Presence::Known);
     form.require("status", Presence::Known, &mut status, word(Status::ALL, Status::as_str));
     let ignored = forms::finish(form)?;
     let changed = before.change(plan, Some(status), now);
-    Ok((changed.map_err(|illegal| Problem::bad_request(illegal.to_string()))?, ignored))
+    let changed = changed.map_err(|illegal| Problem::bad_request(illegal.to_string()))?;
+    if let Some(changed) = &changed {
+        set.change_event(tenant, &changed.event, before.version);
+        tell_change(app, set, tenant, changed, now)?;
+    }
+    Ok((changed, ignored))
+}
+
+/// An event as members see it, as JSON.
+pub(super) fn value(event: &Event) -> Value {
+    json!(Shown::of(event))
 }
 
 fn changed_reply(event: &Event, ignored: &[String]) -> Reply {

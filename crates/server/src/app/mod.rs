@@ -23,6 +23,7 @@ pub mod relations;
 pub mod runs;
 pub mod schema_book;
 pub mod secrets;
+pub mod sheet;
 pub mod signals;
 pub mod stream;
 pub mod tasks;

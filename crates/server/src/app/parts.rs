@@ -24,7 +24,7 @@ const CHUNK_ROWS: i64 = 1_000;
 /// A kind of thing that hangs on events.
 pub trait Part: Serialize + DeserializeOwned + Clone + PartialEq + Sync {
     /// Its ids.
-    type Id: Id + Sync;
+    type Id: Id + Send + Sync;
     /// The reader's word for it.
     const WHAT: &'static str;
 

@@ -13,6 +13,7 @@ use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
 use crate::face::list::List;
+use crate::face::params::Params;
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
 use crate::state::App;
@@ -46,12 +47,7 @@ impl Placed for Task {
 
 /// A page of an event's tasks.
 pub async fn list(app: &App, tenant: &Tenant, event: &EventId, list: &List) -> Result<Reply, Problem> {
-    let status = list.params.one_of("status", &Progress::ALL.map(|one| (one.as_str(), one)))?;
-    let priority = list.params.one_of("priority", &Priority::ALL.map(|one| (one.as_str(), one)))?;
-    let filter = Filter {
-        status: status.map(|status| status.as_str().to_owned()),
-        facet: priority.map(|priority| priority.as_str().to_owned()),
-    };
+    let filter = filter(&list.params)?;
     parts::list::<Task>(app, &branch::<Task>(tenant, event), &filter, list).await
 }
 
@@ -139,13 +135,10 @@ pub async fn change(
             return Ok(changed_reply(&before, &branch.event, &ignored));
         };
         let mut set = WriteSet::new();
-        set.change_part(&branch, &after.record()?, before.version);
+        alter(app, &mut set, &branch, (&before, &after), now)?;
         set.touch_event(tenant, &branch.event, basis);
         let (was, is) = (before.shown(&branch.event), after.shown(&branch.event));
         note(app, &mut set, caller, Act::changed("task.update", before.id.as_str(), &was, &is), now);
-        if after.body.first_completed_at.is_some() && before.body.first_completed_at.is_none() {
-            tell(app, &mut set, &branch, "task.completed", &after, now)?;
-        }
         match app.store.submit(set).await {
             Ok(()) => return Ok(changed_reply(&after, &branch.event, &ignored)),
             Err(Error::Missed(_)) if attempt < ATTEMPTS_MAX => {
@@ -154,6 +147,31 @@ pub async fn change(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Adds a change of a task and what is told of it to a set.
+pub fn alter(
+    app: &App,
+    set: &mut WriteSet,
+    branch: &Branch,
+    (before, after): (&Hung<Task>, &Hung<Task>),
+    now: Millis,
+) -> Result<(), Problem> {
+    set.change_part(branch, &after.record()?, before.version);
+    if after.body.first_completed_at.is_some() && before.body.first_completed_at.is_none() {
+        tell(app, set, branch, "task.completed", after, now)?;
+    }
+    Ok(())
+}
+
+/// The filter of a list of tasks.
+pub fn filter(params: &Params) -> Result<Filter, Problem> {
+    let status = params.one_of("status", &Progress::ALL.map(|one| (one.as_str(), one)))?;
+    let priority = params.one_of("priority", &Priority::ALL.map(|one| (one.as_str(), one)))?;
+    Ok(Filter {
+        status: status.map(|status| status.as_str().to_owned()),
+        facet: priority.map(|priority| priority.as_str().to_owned()),
+    })
 }
 
 /// Removes a task; nothing waits for it any more.

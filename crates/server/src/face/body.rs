@@ -184,7 +184,7 @@ async fn collect(mut body: Stream, bytes_max: usize) -> Result<Bytes, Problem> {
 }
 
 /// Reads a body away: closing a connection with unread bytes would take our answer with it.
-async fn drain(mut body: Stream) {
+pub(crate) async fn drain(mut body: Stream) {
     let away = async {
         let mut left = DRAINED_BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {
@@ -198,16 +198,16 @@ async fn drain(mut body: Stream) {
     let _ = tokio::time::timeout(DRAIN_DEADLINE, away).await;
 }
 
-fn too_large(bytes_max: usize) -> Problem {
+pub(crate) fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::PayloadTooLarge, format!("The body is larger than {bytes_max} bytes"))
 }
 
-fn unread(kind: &str) -> Problem {
+pub(crate) fn unread(kind: &str) -> Problem {
     let words = format!("`{kind}` is not read here; send application/json");
     Problem::new(Code::UnsupportedMediaType, words)
 }
 
-fn announced(headers: &HeaderMap) -> usize {
+pub(crate) fn announced(headers: &HeaderMap) -> usize {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
@@ -218,7 +218,7 @@ fn may_have_body(headers: &HeaderMap) -> bool {
 }
 
 /// What a body says it is; one that says nothing is JSON, which is what most clients forget to say.
-fn kind_of(headers: &HeaderMap) -> String {
+pub(crate) fn kind_of(headers: &HeaderMap) -> String {
     let Some(value) = headers.get(CONTENT_TYPE) else { return "application/json".to_owned() };
     value.to_str().unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }

@@ -254,6 +254,14 @@ impl Problem {
         &self.0.message
     }
 
+    /// The fields that are wrong, if it is about fields.
+    pub fn issues(&self) -> Option<&[FieldIssue]> {
+        match &self.0.details {
+            Some(Details::Issues(issues)) => Some(issues),
+            _ => None,
+        }
+    }
+
     /// The cause, for the log.
     pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.cause.as_deref()

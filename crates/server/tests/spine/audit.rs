@@ -121,6 +121,52 @@ async fn automate(bed: &Bed) {
     json_call(bed, "POST:/api/v1/signals/{event_id}/replay", &replay, json!({})).await;
 }
 
+/// Calls everything about who takes part in an event.
+async fn invite(bed: &Bed) {
+    let event =
+        json!({"title": "T", "startDate": 5, "status": "active", "isPublic": true, "seekingVendors": true});
+    let at = format!("/api/v1/events/{}", id(&create(bed, event).await));
+    let mut vendor = String::new();
+    for (side, body) in [
+        ("sponsor", json!({"name": "N", "industry": "tech"})),
+        ("vendor", json!({"name": "N", "category": "catering"})),
+    ] {
+        let entry = bed.post(&format!("/api/v1/{side}s"), &body).await.json()["data"].clone();
+        bed.post(&format!("/api/v1/{side}s/{}/approve", id(&entry)), &json!({})).await;
+        let (all, operation) = (format!("{at}/{side}s"), format!("/api/v1/events/{{id}}/{side}s"));
+        let with = json!({format!("{side}Id"): id(&entry)});
+        let relation = json_call(bed, &format!("POST:{operation}"), &all, with).await;
+        let (one, operation) = (format!("{all}/{}", id(&relation)), format!("{operation}/{{relation_id}}"));
+        json_call(bed, &format!("PATCH:{operation}"), &one, json!({"status": "confirmed"})).await;
+        json_call(bed, &format!("DELETE:{operation}"), &one, json!({})).await;
+        plain_call(bed, &format!("POST:/api/v1/public/applications/{side}"), body).await;
+        vendor = id(&entry);
+    }
+    let wish = json!({"applicantType": "vendor", "applicantId": vendor, "contactName": "A", "contactEmail": "a@b.example"});
+    let path = at.replace("/api/v1", "/api/v1/public") + "/applications";
+    json_call(bed, "POST:/api/v1/public/events/{id}/applications", &path, wish).await;
+    let application = bed.data(&format!("{at}/applications")).await[0].clone();
+    let path = format!("{at}/applications/{}", id(&application));
+    let operation = "PATCH:/api/v1/events/{id}/applications/{application_id}";
+    json_call(bed, operation, &path, json!({"status": "accepted"})).await;
+}
+
+/// Sends every kind of table.
+async fn bring(bed: &Bed) {
+    let at = format!("/api/v1/events/{}", id(&create(bed, json!({"title": "T", "startDate": 5})).await));
+    let csv = ("content-type", "text/csv");
+    for (operation, table) in [
+        ("POST:/api/v1/events/import", "title,startDate\nA,2026-01-01\n"),
+        ("POST:/api/v1/vendors/import", "name,category\nA,food\n"),
+        ("POST:/api/v1/sponsors/import", "name,industry\nA,tech\n"),
+        ("POST:/api/v1/events/{id}/tasks/import", "title\nA\n"),
+        ("POST:/api/v1/events/{id}/budget/import", "category,name,estimatedAmount\nfood,A,1\n"),
+    ] {
+        let path = operation.replace("POST:", "").replace("/api/v1/events/{id}", &at);
+        call(bed, operation, &path, csv, table).await;
+    }
+}
+
 /// Calls everything about keys.
 async fn admit(bed: &Bed) {
     let key = plain_call(bed, "POST:/api/v1/api-keys", json!({"name": "N", "scopes": ["events:read"]})).await;
@@ -137,6 +183,8 @@ async fn every_operation_that_writes_leaves_a_row() {
     on_both(async |bed| {
         plan(bed).await;
         direct(bed).await;
+        invite(bed).await;
+        bring(bed).await;
         automate(bed).await;
         admit(bed).await;
         let rows = rows(bed).await;

@@ -30,6 +30,7 @@ mod relations;
 mod runs;
 mod secrets;
 mod sequences;
+mod sheets;
 mod signals;
 mod steering;
 mod stream;

@@ -73,6 +73,7 @@ static ADD: Bulk = Bulk::insert(
         ("search_title", Kind::Text),
         ("search_text", Kind::Text),
         ("facets", Kind::Text),
+        ("name_key", Kind::Text),
         ("version", Kind::Int),
         ("updated_at", Kind::Int),
         ("id", Kind::Text),
@@ -83,9 +84,10 @@ static ADD: Bulk = Bulk::insert(
 );
 static CHANGE: Sql = Sql::same(
     "UPDATE directory SET review = $1, reviewed_at = $2, reason = $3, profile = $4, sort_word = $5, group_key = $6, \
-     search_title = $7, search_text = $8, facets = $9, version = $10, updated_at = $11 WHERE id = $12 AND version = $13",
+     search_title = $7, search_text = $8, facets = $9, name_key = $10, version = $11, updated_at = $12 \
+     WHERE id = $13 AND version = $14",
 );
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "SELECT id, side, profile, review, reviewed_at, reason, version, created_at, updated_at,";
 const GROUPS: &str = "SELECT DISTINCT sort_word FROM directory WHERE side = $1 AND review = 'approved' ORDER BY sort_word LIMIT $2";
 
@@ -197,6 +199,7 @@ fn columns(entry: &EntryRecord) -> Vec<Value> {
         title_tokens(&profile.name).into(),
         text_tokens([Some(profile.name.as_str()), profile.description.as_deref()]).into(),
         facets(entry.side, Some(review.as_str()), Some(&sort_key(profile.group()))).join(" ").into(),
+        sort_key(&profile.name).into(),
         entry.version.into(),
         entry.updated_at.into(),
     ]
@@ -290,7 +293,7 @@ fn list(filter: &Filter, place: &Place, limit: i64) -> Select {
 }
 
 /// A row with its place in the order of commits.
-fn record(mut row: Row) -> Result<(EntryRecord, i64), Error> {
+pub(super) fn record(mut row: Row) -> Result<(EntryRecord, i64), Error> {
     let id = row.text()?;
     let side = row.text()?;
     let side = Side::parse(&side).ok_or_else(|| Error::Corrupt(format!("`{side}` is no side")))?;

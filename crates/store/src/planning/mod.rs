@@ -8,5 +8,6 @@ pub mod applications;
 pub mod directory;
 pub(crate) mod event_lists;
 pub mod events;
+pub(crate) mod lookup;
 pub mod parts;
 mod search;

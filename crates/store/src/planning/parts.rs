@@ -4,7 +4,7 @@
 //! decides on what hangs on an event can see to it that nothing of it changed meanwhile.
 //! Not here: what a part says; its body is JSON to us.
 
-use crate::sql::{Bulk, Kind as Column, Select, Sql};
+use crate::sql::{Bulk, Dialect, Kind as Column, Select, Sql};
 use crate::value::Row;
 use crate::write::{Expect, WriteSet};
 use crate::{Error, Store};
@@ -14,6 +14,8 @@ use openevent_domain::tenant::Tenant;
 
 /// The name of the table, as [`Error::Exists`] gives it when there is a part with this party already.
 pub const TABLE: &str = "event_parts";
+/// Ids that are looked for at one time.
+const IDS_MAX: i64 = 10_000;
 
 /// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +228,12 @@ impl Store {
         self.rows(list(branch, filter, place, limit)).await?.into_iter().map(record).collect()
     }
 
+    /// Those parts of an event that have one of these ids.
+    pub async fn parts_by_ids(&self, branch: &Branch, ids: &[&str]) -> Result<Vec<PartRecord>, Error> {
+        let select = of(COLUMNS, branch).and_among("id", ids, self.dialect()).then_arg("LIMIT", IDS_MAX);
+        self.rows(select).await?.into_iter().map(record).collect()
+    }
+
     /// How many a list has, at most `max`.
     pub async fn parts_count(&self, branch: &Branch, filter: &Filter, max: i64) -> Result<i64, Error> {
         self.count(filtered(of(ONE, branch), filter), max).await
@@ -263,13 +271,14 @@ fn record(mut row: Row) -> Result<PartRecord, Error> {
     })
 }
 
-pub(crate) fn selects() -> Vec<Select> {
+pub(crate) fn selects(dialect: Dialect) -> Vec<Select> {
     let branch =
         Branch { tenant: Tenant::trusted("x".into()), event: EventId::trusted("x".into()), kind: Kind::Task };
     let filter = Filter { status: Some("x".into()), facet: Some("x".into()) };
     vec![
         of(COLUMNS, &branch).and("id =", "x"),
         of(COLUMNS, &branch).and("party =", "x"),
+        of(COLUMNS, &branch).and_among("id", &["x"], dialect).then_arg("LIMIT", 1),
         list(&branch, &filter, &Place::After("x".into()), 1),
         list(&branch, &Filter::default(), &Place::Offset(0), 1),
         filtered(of(ONE, &branch), &filter),
