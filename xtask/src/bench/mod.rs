@@ -155,10 +155,6 @@ fn build_and_rerun(args: &Args) -> Result<()> {
         build.args(["--package", "openevent"]);
     }
     cmd::run(&mut build)?;
-    if !args.self_test {
-        let fill = ["build", "--release", "--package", "openevent-store", "--example", "planning_fill"];
-        cmd::run(cmd::cargo().args(fill))?;
-    }
     let release = walls::target_directory()?.join("release");
     let mut again = Command::new(release.join("xtask"));
     again.args(std::env::args_os().skip(1));

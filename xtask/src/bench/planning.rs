@@ -1,20 +1,18 @@
 //! Lists and search of planned events and vendors, in small and in large tables, on both databases.
 //!
 //! Invariant: the same rows and the same questions everywhere; each list is a lane of its own.
-//! Deliberately not here: making the rows (the store's example `planning_fill`).
+//! Deliberately not here: making the rows (`openevent demo`).
 
-use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
 use super::lane::{self, Lane, Sample};
-use super::server::{Server, Setup};
+use super::server::Server;
 use super::table::{Goal, Section, number};
 use super::wire;
 use super::{Bench, Findings};
-use crate::cmd;
 use crate::postgres::{self, Cluster};
 
 const CLIENTS: [usize; 1] = [16];
@@ -26,19 +24,19 @@ const DEEP_PAGE: u64 = 1_000;
 const STRIDE_ROWS: u64 = 100;
 /// One vendor for so many events.
 const EVENTS_PER_VENDOR: u64 = 5;
-/// Words in a third of the rows, in about one of a hundred, in few, and in none; whole ones, beginnings and pairs.
+/// Words of the demo season: in most rows, in some of a hundred, in few, and in none; whole ones, beginnings and pairs.
 const WORDS: [&str; 12] = [
-    "conference",
-    "summit",
-    "mus",
-    "des",
-    "workshop",
-    "market+annual",
-    "babacon",
-    "conbacon+music",
-    "fenbacon",
-    "babababaha",
-    "conconconcon",
+    "meetup",
+    "rust",
+    "lunch",
+    "wor",
+    "data+engineering",
+    "quantum",
+    "typography+workshop",
+    "karin",
+    "velma+rust",
+    "robot",
+    "kalorin",
     "nothinglikethis",
 ];
 
@@ -92,10 +90,19 @@ impl List {
             Self::EventsSearched => each("/api/v1/events?search=", &WORDS),
             Self::Vendors => vec!["/api/v1/vendors".to_owned()],
             Self::VendorsDeep => vec![deep(server, "/api/v1/vendors", rows / EVENTS_PER_VENDOR)?],
-            Self::VendorsByCategory => each("/api/v1/vendors?category=", &["catering", "venue", "stage"]),
+            Self::VendorsByCategory => categories(server)?,
             Self::VendorsSearched => each("/api/v1/vendors?search=", &WORDS),
         })
     }
+}
+
+/// The lists of vendors by category.
+fn categories(server: &Server) -> Result<Vec<String>> {
+    let answer: serde_json::Value = serde_json::from_str(&server.get("/api/v1/vendors/categories")?.body)?;
+    let words = answer["data"].as_array().context("no categories")?.iter().filter_map(|word| word.as_str());
+    Ok(words
+        .map(|word| format!("/api/v1/vendors?category={}", word.replace('&', "%26").replace(' ', "+")))
+        .collect())
 }
 
 /// The page 1 000, or the last but one where there are fewer: its path, found by going there.
@@ -151,23 +158,19 @@ pub(crate) fn run(bench: &Bench, findings: &mut Findings) -> Result<()> {
 fn filled(bench: &Bench, cluster: &Cluster, ground: Ground) -> Result<Server> {
     let name = format!("planning-{}-{}", ground.database.to_lowercase(), ground.rows);
     let setup = bench.setup(&name)?;
-    let (setup, place): (Setup, String) = if ground.database == "SQLite" {
-        let file = setup.data_file().display().to_string();
-        (setup, file)
-    } else {
-        let url = cluster.create_database(&name.replace('-', "_"))?;
-        (setup.env("DATABASE_URL", &url), url)
+    let setup = match ground.database {
+        "PostgreSQL" => setup.env("DATABASE_URL", &cluster.create_database(&name.replace('-', "_"))?),
+        _ => setup,
     };
-    let server = Server::start(&setup)?;
-    let fill = bench.binary.parent().unwrap_or(Path::new(".")).join("examples/planning_fill");
     let counts = [ground.rows, ground.rows / EVENTS_PER_VENDOR].map(|count| count.to_string());
-    print!("  {}: ", ground.database);
-    cmd::run(Command::new(fill).arg(place).args(counts))?;
+    let begun = Instant::now();
+    setup.run(&["demo", "--bare", "--sponsors", "0", "--events", &counts[0], "--vendors", &counts[1]])?;
+    println!("  {}: {} events in {:.0} s", ground.database, ground.rows, begun.elapsed().as_secs_f64());
     if ground.database == "PostgreSQL" {
         // What its own housekeeping does after a minute.
         cluster.vacuum(&name.replace('-', "_"))?;
     }
-    Ok(server)
+    Server::start(&setup)
 }
 
 fn sample(lanes: &[Lane], database: &'static str, rows: u64, list: List) -> Option<Sample> {

@@ -16,7 +16,7 @@ use rustix::process::Signal;
 
 use super::scrape::{self, Answer};
 use super::wire::Credential;
-use crate::children;
+use crate::{children, cmd};
 
 const START_PATIENCE: Duration = Duration::from_mins(2);
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -52,9 +52,11 @@ impl Setup {
         Ok(self)
     }
 
-    /// The SQLite file, when the data is in one.
-    pub(crate) fn data_file(&self) -> PathBuf {
-        self.folder.join("data").join("openevent.db")
+    /// Runs a command of the program on the same data, to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = self.command();
+        command.args(arguments);
+        cmd::output(&mut command).map(drop)
     }
 
     fn command(&self) -> Command {
