@@ -195,7 +195,7 @@ pub(crate) struct Demo {
     /// How many sponsors
     #[arg(long, default_value_t = 150, value_name = "N")]
     pub(crate) sponsors: u64,
-    /// Leave out what hangs on the events: tasks, budgets
+    /// Leave out what hangs on the events: tasks, budgets, relations, applications
     #[arg(long)]
     pub(crate) bare: bool,
     /// Fill a project that has events already

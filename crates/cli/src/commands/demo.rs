@@ -59,13 +59,15 @@ fn refuse(error: FillError, node: &Node, project: &str) -> anyhow::Error {
 }
 
 fn text(answer: &Answer<'_>, output: Output) -> String {
-    let Filled { vendors, sponsors, events, tasks, budget_items } = answer.filled;
+    let Filled { vendors, sponsors, events, tasks, budget_items, relations, applications } = answer.filled;
     let rows: Vec<_> = [
         ("vendors", vendors),
         ("sponsors", sponsors),
         ("events", events),
         ("tasks", tasks),
         ("budget items", budget_items),
+        ("relations", relations),
+        ("applications", applications),
     ]
     .map(|(what, count)| vec![what.to_owned(), count.to_string()])
     .into();

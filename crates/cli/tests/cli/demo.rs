@@ -18,7 +18,7 @@ fn a_project_is_filled_once_unless_it_is_forced() {
         (&first["events"], &first["vendors"], &first["sponsors"], &first["seed"]),
         (&json!(5), &json!(6), &json!(2), &json!(1))
     );
-    assert!(first["tasks"].as_u64() > Some(20) && first["budgetItems"] == 45, "{first}");
+    assert!(first["tasks"].as_u64() > Some(20) && first["budgetItems"].as_u64() >= Some(45), "{first}");
     assert_eq!((second.code, second.stdout.as_str()), (Some(1), ""));
     assert!(second.stderr.contains("has events already") && second.stderr.contains("--force"), "{second:?}");
     assert_eq!((&forced["events"], &forced["tasks"]), (&json!(5), &json!(0)));

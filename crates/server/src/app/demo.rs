@@ -4,14 +4,17 @@
 //! is never mistaken for work that was done here. A project that has events is left alone unless that is wanted.
 //! Not here: what a season is made of (the domain's `planning::demo`), the command line.
 
-use crate::app::parts::{Hung, Placed, branch};
+use crate::app::parts::{Hung, Part, Placed, branch};
+use crate::app::relations;
 use crate::face::problem::Problem;
 use openevent_domain::id::EventId;
 use openevent_domain::planning::demo::{Gathering, Made, Party, Season};
 use openevent_domain::planning::directory::Side;
+use openevent_domain::planning::event::Event;
 use openevent_domain::tenant::Tenant;
 use openevent_store::planning::directory::EntryRecord;
 use openevent_store::planning::events::{Audience, Direction, Filter, Listing, Place, Sort};
+use openevent_store::planning::parts::Branch;
 use openevent_store::{Error, Store, WriteSet};
 
 /// Who is said to have made demo events.
@@ -51,6 +54,10 @@ pub struct Filled {
     pub tasks: u64,
     /// Items of budgets.
     pub budget_items: u64,
+    /// Relations to vendors and sponsors.
+    pub relations: u64,
+    /// Applications of vendors and sponsors.
+    pub applications: u64,
 }
 
 /// Why a project was not filled.
@@ -84,9 +91,19 @@ pub async fn fill(
         filling.party(party);
         filling.write(SET_ROWS_MAX, &mut tell).await?;
     }
-    for gathering in season.gatherings(OWNER) {
-        filling.gathering(gathering, depth)?;
-        filling.write(SET_ROWS_MAX, &mut tell).await?;
+    match depth {
+        Depth::Whole => {
+            for gathering in season.gatherings(OWNER) {
+                filling.gathering(gathering)?;
+                filling.write(SET_ROWS_MAX, &mut tell).await?;
+            }
+        }
+        Depth::Bare => {
+            for event in season.events(OWNER) {
+                filling.event(&event);
+                filling.write(SET_ROWS_MAX, &mut tell).await?;
+            }
+        }
     }
     filling.write(1, &mut tell).await?;
     Ok(filling.made)
@@ -123,7 +140,7 @@ impl Filling<'_> {
         Ok(())
     }
 
-    fn party(&mut self, Party { id, side, profile, review, created_at }: Party) {
+    fn party(&mut self, Party { id, side, profile, review, created_at, .. }: Party) {
         let updated_at = review.at().unwrap_or(created_at).max(created_at);
         let id = id.as_str().to_owned();
         let entry =
@@ -136,24 +153,34 @@ impl Filling<'_> {
         }
     }
 
-    fn gathering(&mut self, gathering: Gathering, depth: Depth) -> Result<(), FillError> {
-        let Gathering { event, tasks, budget } = gathering;
-        self.set.add_event(self.tenant, &event);
+    fn event(&mut self, event: &Event) {
+        self.set.add_event(self.tenant, event);
         self.rows += 1;
         self.made.events += 1;
-        if depth == Depth::Whole {
-            self.made.tasks += self.parts(&event.id, tasks)?;
-            self.made.budget_items += self.parts(&event.id, budget)?;
+    }
+
+    fn gathering(&mut self, gathering: Gathering) -> Result<(), FillError> {
+        let Gathering { event, tasks, budget, ties } = gathering;
+        self.event(&event);
+        self.made.tasks += self.placed(&event.id, tasks)?;
+        self.made.budget_items += self.placed(&event.id, budget)?;
+        self.made.applications += self.placed(&event.id, ties.applications)?;
+        for (side, relations) in [(Side::Vendor, ties.vendors), (Side::Sponsor, ties.sponsors)] {
+            let branch = relations::branch(self.tenant, &event.id, side);
+            self.made.relations += self.parts(&branch, relations)?;
         }
         Ok(())
     }
 
-    fn parts<P: Placed>(&mut self, event: &EventId, parts: Vec<Made<P::Id, P>>) -> Result<u64, FillError> {
-        let branch = branch::<P>(self.tenant, event);
+    fn placed<P: Placed>(&mut self, event: &EventId, parts: Vec<Made<P::Id, P>>) -> Result<u64, FillError> {
+        self.parts(&branch::<P>(self.tenant, event), parts)
+    }
+
+    fn parts<P: Part>(&mut self, branch: &Branch, parts: Vec<Made<P::Id, P>>) -> Result<u64, FillError> {
         let count = parts.len();
         for Made { id, body, created_at } in parts {
             let record = Hung::new(id, body, created_at).record().map_err(FillError::Part)?;
-            self.set.add_part(&branch, &record);
+            self.set.add_part(branch, &record);
         }
         self.rows += count;
         Ok(count as u64)

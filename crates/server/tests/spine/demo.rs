@@ -23,7 +23,7 @@ async fn a_project_is_filled_once_and_says_nothing_about_it() {
 
         assert!(matches!(again, Err(FillError::Taken)), "{again:?}");
         assert_eq!((filled.events, filled.vendors, filled.sponsors), (60, 60, 24));
-        assert!(filled.tasks > 600 && filled.budget_items == 540, "{filled:?}");
+        assert!(filled.tasks > 600 && filled.budget_items > 540, "{filled:?}");
         assert_eq!(bed.signals_total().await, 0);
         let total = |reply: openevent_testkit::Reply| reply.json()["meta"]["total"].clone();
         assert_eq!(total(bed.get("/api/v1/events?limit=1").await), json!(60));
@@ -31,7 +31,22 @@ async fn a_project_is_filled_once_and_says_nothing_about_it() {
         let event = bed.data("/api/v1/events?status=active&limit=1").await[0].clone();
         let path = format!("/api/v1/events/{}", event["id"].as_str().expect("an id"));
         assert!(total(bed.get(&format!("{path}/tasks")).await).as_i64() > Some(8));
-        assert_eq!(total(bed.get(&format!("{path}/budget")).await), json!(9));
+        assert!(total(bed.get(&format!("{path}/budget")).await).as_i64() >= Some(9));
+        assert!(filled.relations > 100 && filled.applications > 40, "{filled:?}");
+        let open = bed.data("/api/v1/events?status=completed&limit=100").await;
+        for event in open.as_array().expect("a list") {
+            let path = format!("/api/v1/events/{}", event["id"].as_str().expect("an id"));
+            for folder in ["vendors", "sponsors", "applications"] {
+                let reply = bed.get(&format!("{path}/{folder}?limit=100")).await;
+                assert_eq!(reply.status, 200, "{}", reply.text());
+                for one in reply.json()["data"].as_array().expect("a list") {
+                    let known = ["vendorName", "sponsorName", "applicantName"]
+                        .iter()
+                        .any(|name| one[*name].is_string());
+                    assert!(known && one["eventId"] == event["id"], "{one}");
+                }
+            }
+        }
         assert!(bed.data(&format!("{path}/budget/summary")).await["planned"].as_f64() > Some(0.0));
     })
     .await;

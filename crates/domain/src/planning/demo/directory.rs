@@ -33,6 +33,8 @@ pub struct Party {
     pub review: Review,
     /// When they came.
     pub created_at: Millis,
+    /// Which of its side it is.
+    pub(super) index: u64,
 }
 
 /// The party with this index.
@@ -47,7 +49,7 @@ pub(super) fn party(season: &Season, side: Side, index: u64) -> Party {
         Side::Sponsor => sponsor(&dice, trade, place, index),
     };
     let review = review(&dice, created_at.max(season.now - 40 * DAY_MS), season.now);
-    Party { id, side, profile, review, created_at }
+    Party { id, side, profile, review, created_at, index }
 }
 
 /// The trade of the party with this index; they take turns.

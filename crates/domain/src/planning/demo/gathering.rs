@@ -5,11 +5,13 @@
 
 use super::dice::Dice;
 use super::places::{CITIES, City, HALLS, STREETS};
+use super::ties::{self, Ties};
 use super::words::{ENDINGS, MIDDLES, OPENINGS, PEOPLE, TOPICS, names};
 use super::{Season, days, parts};
 use crate::ambient::Millis;
 use crate::id::{BudgetItemId, EventId, TaskId};
 use crate::planning::budget::Item;
+use crate::planning::directory::Side;
 use crate::planning::event::Event;
 use crate::planning::money::{Amount, Currency};
 use crate::planning::plan::{LocationType, Plan};
@@ -46,6 +48,8 @@ pub struct Gathering {
     pub tasks: Vec<Made<TaskId, Task>>,
     /// What it costs.
     pub budget: Vec<Made<BudgetItemId, Item>>,
+    /// Whom it has to do with. What its vendors cost is in the budget.
+    pub ties: Ties,
 }
 
 /// A kind of event.
@@ -61,6 +65,18 @@ pub(super) struct Kind {
     attendees: (i64, i64),
     /// What one guest costs, in euros.
     pub(super) cost_per_guest: i64,
+    vendors: (i64, i64),
+    sponsors: (i64, i64),
+}
+
+impl Kind {
+    /// The fewest and the most of a side it has.
+    pub(super) fn ties(&self, side: Side) -> (i64, i64) {
+        match side {
+            Side::Vendor => self.vendors,
+            Side::Sponsor => self.sponsors,
+        }
+    }
 }
 
 pub(super) static KINDS: [Kind; 5] = [
@@ -79,6 +95,8 @@ pub(super) static KINDS: [Kind; 5] = [
         hours: &[3],
         attendees: (25, 160),
         cost_per_guest: 12,
+        vendors: (1, 3),
+        sponsors: (0, 2),
     },
     Kind {
         word: "workshop",
@@ -90,6 +108,8 @@ pub(super) static KINDS: [Kind; 5] = [
         hours: &[7, 8],
         attendees: (12, 60),
         cost_per_guest: 90,
+        vendors: (1, 2),
+        sponsors: (0, 1),
     },
     Kind {
         word: "conference",
@@ -106,6 +126,8 @@ pub(super) static KINDS: [Kind; 5] = [
         hours: &[33, 57],
         attendees: (180, 1_800),
         cost_per_guest: 210,
+        vendors: (4, 8),
+        sponsors: (2, 6),
     },
     Kind {
         word: "hackathon",
@@ -122,6 +144,8 @@ pub(super) static KINDS: [Kind; 5] = [
         hours: &[46, 48],
         attendees: (40, 320),
         cost_per_guest: 75,
+        vendors: (2, 4),
+        sponsors: (2, 5),
     },
     Kind {
         word: "gala",
@@ -138,18 +162,43 @@ pub(super) static KINDS: [Kind; 5] = [
         hours: &[5, 6],
         attendees: (90, 450),
         cost_per_guest: 160,
+        vendors: (3, 6),
+        sponsors: (1, 4),
     },
 ];
 
+/// What an event with its parts is made from.
+struct Cast {
+    dice: Dice,
+    ids: Dice,
+    kind: &'static Kind,
+    city: &'static City,
+    event: Event,
+}
+
 /// The event with this index.
+pub(super) fn event(season: &Season, owner: &str, index: u64) -> Event {
+    cast(season, owner, index).event
+}
+
+/// The event with this index and what hangs on it.
 pub(super) fn gathering(season: &Season, owner: &str, index: u64) -> Gathering {
+    let Cast { dice, ids, kind, city, event } = cast(season, owner, index);
+    let tasks = parts::tasks(season, &dice, &ids, &event, kind);
+    let mut budget = parts::budget(&dice, &ids, &event, city);
+    let mut ties = ties::ties(season, &dice, &ids, &event, kind, city);
+    budget.append(&mut ties.items);
+    Gathering { event, tasks, budget, ties }
+}
+
+fn cast(season: &Season, owner: &str, index: u64) -> Cast {
     let dice = Dice::of(season.seed, "event", index);
     let kind = kind(&dice);
     let city = &CITIES[dice.below(CITIES.len() as u64) as usize];
     let zone = Zone::parse(city.zone).ok();
     let (start_at, end_at) = times(season, &dice, kind, zone.as_ref());
-    let created_at =
-        (start_at - dice.between(70, 190) * DAY_MS).min(season.now - dice.between(1, 20 * 24) * HOUR_MS);
+    let made = start_at - dice.between(70, 190) * DAY_MS;
+    let created_at = made.min(season.now - dice.between(1, 20 * 24) * HOUR_MS);
     let state = state(season, &dice, start_at, end_at, created_at);
     let mut plan = plan(season, &dice, kind, city, index);
     (plan.start_at, plan.end_at, plan.timezone) = (start_at, Some(end_at), zone);
@@ -158,11 +207,7 @@ pub(super) fn gathering(season: &Season, owner: &str, index: u64) -> Gathering {
     let id = EventId::mint(created_at, &ids);
     let updated_at = state.since().unwrap_or(created_at).max(created_at);
     let event = Event { updated_at, ..Event::new(id, plan, state, owner.to_owned(), created_at) };
-    Gathering {
-        tasks: parts::tasks(season, &dice, &ids, &event, kind),
-        budget: parts::budget(&dice, &ids, &event, city),
-        event,
-    }
+    Cast { dice, ids, kind, city, event }
 }
 
 fn kind(dice: &Dice) -> &'static Kind {

@@ -12,14 +12,17 @@ mod parts;
 mod places;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod trades;
 mod words;
 
 pub use directory::Party;
 pub use gathering::{Gathering, Made};
+pub use ties::Ties;
 
 use self::dice::Dice;
 use super::directory::Side;
+use super::event::Event;
 use crate::ambient::Millis;
 
 /// How many there are of what.
@@ -87,6 +90,12 @@ impl Season {
     /// The dice of ids. A season made at another time has other ids, so that one project can hold both.
     fn ids(&self, stream: &str, index: u64) -> Dice {
         Dice::of(self.seed ^ (self.now as u64).rotate_left(32), stream, index)
+    }
+
+    /// Its events alone, for those who want many.
+    pub fn events(&self, owner: &str) -> impl Iterator<Item = Event> + Send + use<> {
+        let (season, owner) = (*self, owner.to_owned());
+        (0..season.size.events).map(move |index| gathering::event(&season, &owner, index))
     }
 
     fn count(&self, side: Side) -> u64 {

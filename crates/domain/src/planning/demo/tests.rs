@@ -1,10 +1,12 @@
 //! The laws of demo seasons.
 
 use super::*;
+use crate::id::BudgetItemId;
 use crate::planning::budget::Item;
 use crate::planning::directory::{Author, Profile, Review};
 use crate::planning::form::{Form, Presence};
 use crate::planning::plan::Plan;
+use crate::planning::relation::Relation;
 use crate::planning::search::{Query, searchable};
 use crate::planning::status::Status;
 use crate::planning::task::{Graph, Progress, Task};
@@ -60,7 +62,8 @@ fn the_same_season_at_another_time_has_other_ids() {
 #[test]
 fn a_larger_season_has_the_same_beginning_and_is_made_one_by_one() {
     let large = Season::new(7, NOW, Size::default().scaled(1_000_000));
-    assert!(large.gatherings("demo").take(60).eq(season().gatherings("demo")));
+    assert!(large.events("demo").take(60).eq(season().events("demo")));
+    assert_eq!(large.gatherings("demo").take(3).count(), 3);
     assert!(large.parties().take(400).eq(season().parties().take(400)));
     assert_eq!(Size::default().scaled(u64::MAX).vendors, u64::MAX);
 }
@@ -73,7 +76,7 @@ fn everything_passes_the_rules_of_what_it_is() {
         });
         assert!(party.created_at < NOW && party.review.at().is_none_or(|at| at <= NOW));
     }
-    for Gathering { event, tasks, budget } in season().gatherings("demo") {
+    for Gathering { event, tasks, budget, ties } in season().gatherings("demo") {
         sent(&event.plan, |plan: &mut Plan, form| plan.read(form, Presence::New));
         assert!(event.created_at < NOW && event.updated_at <= NOW, "{:?}", event.state);
         let graph: BTreeMap<_, _> =
@@ -87,7 +90,58 @@ fn everything_passes_the_rules_of_what_it_is() {
         for made in &budget {
             sent(&made.body, |item: &mut Item, form| item.read(form, Presence::New));
         }
+        check(&ties, &event, &budget);
     }
+}
+
+/// Relations and applications are what the rules of both make.
+fn check(ties: &Ties, event: &Event, budget: &[Made<BudgetItemId, Item>]) {
+    let mut pairs = HashSet::new();
+    for (side, made) in ties
+        .vendors
+        .iter()
+        .map(|one| (Side::Vendor, one))
+        .chain(ties.sponsors.iter().map(|one| (Side::Sponsor, one)))
+    {
+        let relation = &made.body;
+        assert!(pairs.insert(relation.party().to_owned()), "one relation for a pair");
+        assert!((event.created_at..=NOW).contains(&relation.status_changed_at), "{relation:?}");
+        let terms = serde_json::to_value(relation).unwrap();
+        let mut form = Form::of(terms.as_object().cloned().unwrap());
+        let mut again =
+            Relation::to(side, relation.party().to_owned(), relation.status, relation.status_changed_at);
+        again.read(&mut form, side);
+        (again.budget_item_id, again.application_id) =
+            (relation.budget_item_id.clone(), relation.application_id.clone());
+        assert!(form.finish().is_ok() && again == *relation);
+        let costs = side == Side::Vendor && relation.status.is_binding();
+        let item =
+            relation.budget_item_id.as_ref().map(|id| budget.iter().find(|item| item.id == *id).unwrap());
+        assert_eq!(costs, item.is_some());
+        assert!(item.is_none_or(|item| Some(item.body.estimated_amount) == relation.cost()));
+    }
+    let mut open = HashSet::new();
+    for made in &ties.applications {
+        let application = &made.body;
+        let relation = ties
+            .vendors
+            .iter()
+            .chain(&ties.sponsors)
+            .find(|one| Some(&one.id) == application.relation_id.as_ref());
+        assert_eq!(application.is_open(), relation.is_none());
+        assert!(relation.is_none_or(|one| one.body.application_id.as_ref() == Some(&made.id)));
+        assert!(!application.is_open() || open.insert(application.applicant_id.clone()));
+        assert!(!application.is_open() || !pairs.contains(&application.applicant_id));
+        let mut form = Form::of(serde_json::to_value(application).unwrap().as_object().cloned().unwrap());
+        let mut again = application.clone();
+        assert!(again.read(&mut form) && form.finish().is_ok() && again == *application);
+        assert!(made.created_at <= application.decided_at.unwrap_or(NOW));
+    }
+}
+
+#[test]
+fn events_alone_are_the_same_events() {
+    assert!(season().events("demo").eq(season().gatherings("demo").map(|one| one.event)));
 }
 
 #[test]
