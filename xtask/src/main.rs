@@ -7,8 +7,10 @@
 #![expect(clippy::disallowed_methods, reason = "tasks read the environment and poll child processes")]
 
 mod bench;
+mod browser;
 mod children;
 mod cmd;
+mod debian;
 mod lint;
 mod postgres;
 mod test;

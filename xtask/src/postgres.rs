@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{children, cmd};
+use crate::{children, cmd, debian};
 
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -28,8 +28,7 @@ pub(crate) fn ensure_installed() -> Result<PathBuf> {
         return Ok(folder);
     }
     println!("PostgreSQL is missing; installing the Debian package `postgresql`");
-    apt_get(&["update"])?;
-    apt_get(&["install", "--yes", "--no-install-recommends", "postgresql"])?;
+    debian::install("postgresql")?;
     find_bin_dir().context("PostgreSQL was installed, but its programs were not found")
 }
 
@@ -55,28 +54,6 @@ fn major_version(bin: &Path) -> u32 {
     name.and_then(|name| name.parse().ok()).unwrap_or(0)
 }
 
-fn apt_get(arguments: &[&str]) -> Result<()> {
-    const BY_HAND: &str = "PostgreSQL is needed by the tests; install it by hand: apt-get install postgresql";
-    if cmd::find("apt-get").is_none() {
-        bail!("{BY_HAND} (this machine has no apt-get, use its own package tool)");
-    }
-    let mut command = if is_root() {
-        Command::new("apt-get")
-    } else if cmd::find("sudo").is_some() {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        sudo
-    } else {
-        bail!("{BY_HAND} (you are not root and there is no sudo)");
-    };
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
-    cmd::run(&mut command).context(BY_HAND)
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 /// A running server of our own.
 pub(crate) struct Cluster {
     server: Child,
@@ -91,7 +68,7 @@ impl Cluster {
     /// When we are root, the account `postgres` must be able to pass through `parent`.
     pub(crate) fn start(bin_dir: &Path, parent: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("openevent-pg-").tempdir_in(parent)?;
-        if is_root() {
+        if debian::is_root() {
             let (user, group) = account_ids()?;
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group))?;
         }
@@ -183,7 +160,7 @@ fn as_account(program: &Path) -> Command {
     }
     let mut command = Command::new("setpriv");
     command.arg("--pdeathsig=INT");
-    if is_root() {
+    if debian::is_root() {
         command.args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups"]);
     }
     command.arg(program);

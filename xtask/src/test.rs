@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::postgres::{self, Cluster};
-use crate::{children, cmd, tools};
+use crate::{browser, children, cmd, tools};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -24,6 +24,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let bin_dir = postgres::ensure_installed()?;
+    let browser = browser::ensure_installed()?;
     tools::NEXTEST.ensure()?;
     if args.setup_only {
         return Ok(());
@@ -32,7 +33,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let with_services = |command: &mut Command| {
         command
             .env("OPENEVENT_TEST_DATABASE_URL", cluster.url())
-            .env("OPENEVENT_TEST_POSTGRES_BIN", &bin_dir);
+            .env("OPENEVENT_TEST_POSTGRES_BIN", &bin_dir)
+            .env("OPENEVENT_TEST_BROWSER", &browser);
         cmd::run(command)
     };
     // Doc tests first: nextest's summary is then the last thing a person (or CI) reads.

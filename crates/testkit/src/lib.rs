@@ -6,6 +6,7 @@
 //! processes and time.
 
 mod bad_receiver;
+mod browser;
 mod chaos_proxy;
 mod clock;
 mod databases;
@@ -19,6 +20,7 @@ mod until;
 use std::time::Duration;
 
 pub use bad_receiver::{BadReceiver, Misbehaviour};
+pub use browser::{Visit, visit};
 pub use bytes::Bytes;
 pub use chaos_proxy::ChaosProxy;
 pub use clock::FakeClock;
