@@ -69,6 +69,7 @@ pub(crate) fn face_settings(config: &Config) -> openevent_server::Settings {
         public_intake_per_hour: config.public_intake_per_hour.unwrap_or(defaults.public_intake_per_hour),
         import_bytes_max: config.import_bytes_max.map_or(defaults.import_bytes_max, u64::from),
         client_address_header: config.client_address_header.clone(),
+        public_url: config.public_url.clone(),
         bench: config.bench.routes,
         head_ms_max: defaults.head_ms_max,
         drain_ms_max: config.drain_ms,

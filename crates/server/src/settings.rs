@@ -26,6 +26,8 @@ pub struct Settings {
     pub public_intake_per_hour: u32,
     /// The header in which a proxy of ours writes the client's address. `None`: the connection's address.
     pub client_address_header: Option<HeaderName>,
+    /// Where others reach this server, such as `https://events.example.org`. `None`: whatever `Host` says.
+    pub public_url: Option<String>,
     /// Whether `POST /bench/ack` is there.
     pub bench: bool,
     /// The largest table that is imported, in bytes.
@@ -45,6 +47,7 @@ impl Default for Settings {
             address_rate_per_hour: DEFAULT_PER_HOUR,
             public_intake_per_hour: 10,
             client_address_header: None,
+            public_url: None,
             bench: false,
             import_bytes_max: IMPORT_BYTES_MAX,
             // Longer than the clients we know of keep connections in their pools.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE: &str = "openevent.toml";
 
 /// Every key there is, as written in the file; in upper case behind `OPENEVENT_` as a variable.
-pub(crate) const KEYS: [&str; 27] = [
+pub(crate) const KEYS: [&str; 28] = [
     "listen",
     "data_dir",
     "key_file",
@@ -28,6 +28,7 @@ pub(crate) const KEYS: [&str; 27] = [
     "public_intake_per_hour",
     "import_bytes_max",
     "client_address_header",
+    "public_url",
     "webhook_retry_schedule",
     "webhook_timeout",
     "egress_allow",

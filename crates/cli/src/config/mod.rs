@@ -112,6 +112,8 @@ pub(crate) struct Config {
     pub(crate) public_intake_per_hour: Option<u32>,
     /// The header in which a proxy of ours writes the client's address.
     pub(crate) client_address_header: Option<HeaderName>,
+    /// Where others reach this server; what absolute addresses of its pages begin with.
+    pub(crate) public_url: Option<String>,
     /// Webhooks out.
     pub(crate) webhooks: Webhooks,
     /// Networks that may be called although they are not public.
@@ -167,6 +169,7 @@ impl Config {
             address_rate_per_hour: layers.get("address_rate_per_hour", settings::count)?,
             public_intake_per_hour: layers.get("public_intake_per_hour", settings::count)?,
             client_address_header: layers.get("client_address_header", settings::header)?,
+            public_url: layers.get("public_url", settings::public_url)?,
             webhooks: webhooks(&layers)?,
             egress_allow: layers.get("egress_allow", parse_allow_list)?.unwrap_or_default(),
             listen_lookback_ms: layers.get("listen_lookback", settings::span_ms_or_zero)?.unwrap_or(60_000),

@@ -54,6 +54,18 @@ pub(super) fn header(text: &str) -> Result<HeaderName, String> {
     text.parse().map_err(|_| format!("`{text}` is not the name of a header, such as x-forwarded-for"))
 }
 
+/// Where others reach this server: scheme and host, perhaps a port.
+pub(super) fn public_url(text: &str) -> Result<String, String> {
+    let refused = || format!("`{text}` is not like https://events.example.org");
+    let uri: http::Uri = text.parse().map_err(|_| refused())?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let host = uri.authority().filter(|host| is_web && !host.as_str().contains('@'));
+    match (host, uri.path(), uri.query()) {
+        (Some(host), "/" | "", None) => Ok(format!("{}://{host}", uri.scheme_str().unwrap_or_default())),
+        _ => Err(refused()),
+    }
+}
+
 /// `1`/`true`/`on` or `0`/`false`/`off`.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text {
@@ -113,6 +125,14 @@ mod tests {
         assert_eq!(address("[::1]:0").map(|at| at.ip().is_loopback()), Ok(true));
         for text in ["8080", "127.0.0.1", "example.com:80", "localhost:", "localhost:99999", ""] {
             assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        assert_eq!(public_url("https://events.example.org/"), Ok("https://events.example.org".to_owned()));
+        for text in ["events.example.org", "ftp://x", "https://x/path", "https://x/?q", "https://me@x", ""] {
+            assert!(public_url(text).is_err(), "{text}");
         }
     }
 

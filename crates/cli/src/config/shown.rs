@@ -53,6 +53,7 @@ impl Config {
             ("address_rate_per_hour", self.address_rate_per_hour.map(|calls| calls.to_string())),
             ("public_intake_per_hour", self.public_intake_per_hour.map(|calls| calls.to_string())),
             ("client_address_header", self.client_address_header.as_ref().map(ToString::to_string)),
+            ("public_url", self.public_url.clone()),
             ("temporal_address", temporal.map(|temporal| temporal.address.clone())),
             ("temporal_namespace", temporal.map(|temporal| temporal.namespace.clone())),
             ("log", self.log_filter.clone()),

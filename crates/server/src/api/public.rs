@@ -129,7 +129,7 @@ async fn feed(State(app): State<Arc<App>>, params: Params) -> Result<Response, P
 async fn event(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
     match id.strip_suffix(calendar::SUFFIX) {
         Some(id) => Ok(calendar::one(use_case::event(&app, id).await?, Reader::Public)),
-        None => Ok(use_case::reply(&use_case::event(&app, &id).await?).into_response()),
+        None => Ok(use_case::reply(use_case::event(&app, &id).await?).into_response()),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::app::forms;
 use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
-use crate::face::list::{List, cursor};
+use crate::face::list::{List, ListMeta, cursor};
 use crate::face::params::Params;
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
@@ -86,17 +86,51 @@ fn shown(entry: &EntryRecord, viewer: Viewer) -> Shown<'_> {
 /// A page of the directory.
 pub async fn list(app: &App, side: Side, viewer: Viewer, list: &List) -> Result<Reply, Problem> {
     let filter = filter(side, viewer, &list.params)?;
+    let (rows, meta) = page(app, &filter, list).await?;
+    let entries: Vec<_> = rows.iter().map(|entry| shown(entry, viewer)).collect();
+    Ok(list.reply(&entries, &meta))
+}
+
+/// The entries of a page, and what the page says about itself.
+async fn page(app: &App, filter: &Filter, list: &List) -> Result<(Vec<EntryRecord>, ListMeta), Problem> {
     let place = match list.after::<(i64, i64, String)>()? {
         Some((rank, at, id)) => Place::After(rank, at, id),
         None => Place::Offset(list.offset()),
     };
-    let (mut rows, total) = app.store.entries(&filter, &place, list.limit + 1).await?;
+    let (mut rows, total) = app.store.entries(filter, &place, list.limit + 1).await?;
     let has_more = rows.len() as i64 > list.limit;
     rows.truncate(list.limit as usize);
     let next = rows.last().filter(|_| has_more).map(|row| cursor(&(row.rank, row.place, &row.id)));
-    let entries: Vec<_> = rows.iter().map(|entry| shown(entry, viewer)).collect();
     let total = list.total(total, rows.len(), has_more);
-    Ok(list.reply(&entries, &list.meta(total, has_more, next)))
+    Ok((rows, list.meta(total, has_more, next)))
+}
+
+/// A page of what everybody may see, without contacts.
+pub async fn public_page(
+    app: &App,
+    side: Side,
+    list: &List,
+) -> Result<(Vec<EntryRecord>, ListMeta), Problem> {
+    let (rows, meta) = page(app, &filter(side, Viewer::Public, &list.params)?, list).await?;
+    Ok((rows.into_iter().map(without_contacts).collect(), meta))
+}
+
+/// One entry that everybody may see, without contacts.
+pub async fn public_entry(app: &App, side: Side, id: &str) -> Result<EntryRecord, Problem> {
+    let entry = find(app, side, id).await?;
+    if entry.review.as_str() != APPROVED {
+        return Err(missing(side));
+    }
+    Ok(without_contacts(entry))
+}
+
+/// The categories or industries of what everybody may see, by name.
+pub async fn public_groups(app: &App, side: Side) -> Result<Vec<String>, Problem> {
+    Ok(app.store.groups(side, GROUPS_MAX).await?)
+}
+
+fn without_contacts(entry: EntryRecord) -> EntryRecord {
+    EntryRecord { profile: entry.profile.without_contacts(), ..entry }
 }
 
 /// Which entries a list shows to somebody.

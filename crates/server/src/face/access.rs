@@ -30,7 +30,15 @@ pub fn of(path: &str) -> Access {
     if path.starts_with("/bench/") {
         return Access::Credential;
     }
-    if path.starts_with("/api/") && path != "/api/health" { Access::Open } else { Access::Free }
+    let is_open = path.starts_with("/api/") && path != "/api/health";
+    if is_open || is_public_page(path) { Access::Open } else { Access::Free }
+}
+
+/// Pages and feeds that read what the public may see.
+fn is_public_page(path: &str) -> bool {
+    let roots = ["/events", "/vendors", "/applications"];
+    let rest = roots.into_iter().find_map(|root| path.strip_prefix(root));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
 }
 
 /// Whether people come here with a browser: refusals are pages then, if the browser takes pages.
@@ -42,7 +50,7 @@ pub fn is_page(path: &str) -> bool {
 
 /// Whether a call without a credential leaves something here: such calls have a stricter limit of their own.
 pub fn is_intake(method: &Method, path: &str) -> bool {
-    method == Method::POST && path.starts_with("/api/v1/public/")
+    method == Method::POST && (path.starts_with("/api/v1/public/") || is_public_page(path))
 }
 
 /// Whether scripts of other origins may call this path.
@@ -77,10 +85,18 @@ mod tests {
         for path in ["/api/v1/events", "/api/v1/nothing", "/api/v1/publicity", "/bench/ack"] {
             assert_eq!(of(path), Access::Credential, "{path}");
         }
-        for path in ["/api/v1", "/api/v1/public/events", "/api/v2", "/api/v10/x"] {
+        for path in [
+            "/api/v1",
+            "/api/v1/public/events",
+            "/api/v2",
+            "/api/v10/x",
+            "/events",
+            "/events.ics",
+            "/vendors/x",
+        ] {
             assert_eq!(of(path), Access::Open, "{path}");
         }
-        for path in ["/", "/health", "/api/health", "/metrics", "/docs", "/nothing"] {
+        for path in ["/", "/health", "/api/health", "/metrics", "/docs", "/nothing", "/eventsource"] {
             assert_eq!(of(path), Access::Free, "{path}");
         }
     }

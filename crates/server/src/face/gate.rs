@@ -12,6 +12,7 @@ use super::rates::Subject;
 use super::telemetry::NO_ROUTE;
 use super::{client, etag, mapping, request_id, stamp};
 use crate::pages::failure;
+use crate::pages::page::Spoken;
 use crate::state::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -223,6 +224,9 @@ impl Visit {
     fn enveloped(&self, mut response: Response) -> Response {
         let status = response.status();
         if !status.is_client_error() && !status.is_server_error() {
+            return response;
+        }
+        if response.extensions().get::<Spoken>().is_some() {
             return response;
         }
         let is_ours = response.extensions().get::<Problem>().is_some();

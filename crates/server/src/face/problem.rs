@@ -267,6 +267,11 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
+    /// What is wrong in detail.
+    pub fn details(&self) -> Option<&Details> {
+        self.0.details.as_ref()
+    }
+
     /// After how many seconds trying again is right, when that is known.
     pub fn retry_after_s(&self) -> Option<i64> {
         self.0.retry_after_s

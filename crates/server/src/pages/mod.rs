@@ -4,10 +4,18 @@
 //! loaded from elsewhere and no page holds a script or a style of its own.
 //! Not here: what pages show (the use cases in `app`), the API.
 
+mod apply;
 pub(crate) mod assets;
+mod events;
 pub(crate) mod failure;
+mod feeds;
 pub mod head;
+mod linked;
+mod links;
 pub mod page;
+pub mod site;
+mod vendors;
+mod when;
 
 use crate::face::problem::Problem;
 use crate::state::App;
@@ -26,6 +34,9 @@ pub(crate) fn routes(document: &Value) -> Router<Arc<App>> {
         .route("/docs", get(docs))
         .route("/openapi.json", get(assets::document(document)))
         .merge(assets::routes())
+        .merge(apply::routes())
+        .merge(events::routes())
+        .merge(vendors::routes())
 }
 
 #[derive(Template)]

@@ -21,6 +21,10 @@ pub trait Sheet: Template {
     fn head(&self) -> &Head;
 }
 
+/// Put into an answer that refuses on a page of its own: the gate leaves it as it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spoken;
+
 /// A page on its way out.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -81,6 +85,9 @@ impl IntoResponse for Page {
         let mut response = Response::new(self.html.into());
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
+        if !self.status.is_success() {
+            response.extensions_mut().insert(Spoken);
+        }
         response
     }
 }

@@ -140,10 +140,21 @@ const CASES: &[(&str, &str, Foreign)] = &[
     ("PUT /api/v1/workflows/{namespace}/{name}", "workflows:write", Own),
     ("POST /api/v1/workflows/{namespace}/{name}/runs", "runs:write", Missing),
     ("POST /api/v1/workflows/{namespace}/{name}/validate", "workflows:write", Own),
+    ("GET /applications/{token}", PUBLIC, Shared),
     ("GET /docs", PUBLIC, Shared),
+    ("GET /events", PUBLIC, Shared),
+    ("GET /events.atom", PUBLIC, Shared),
+    ("GET /events.ics", PUBLIC, Shared),
+    ("GET /events/{id}", PUBLIC, Missing),
+    ("GET /events/{id}/apply", PUBLIC, Missing),
+    ("POST /events/{id}/apply", PUBLIC, Shared),
     ("GET /health", PUBLIC, Shared),
     ("GET /metrics", PUBLIC, Shared),
     ("GET /openapi.json", PUBLIC, Shared),
+    ("GET /vendors", PUBLIC, Shared),
+    ("GET /vendors/apply", PUBLIC, Shared),
+    ("POST /vendors/apply", PUBLIC, Shared),
+    ("GET /vendors/{id}", PUBLIC, Shared),
 ];
 
 /// A route of [`CASES`], asked for one of our objects.
