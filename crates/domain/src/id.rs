@@ -139,6 +139,10 @@ id! {
     pub struct ImportId("imp");
 }
 id! {
+    /// A subscription to signals.
+    pub struct WebhookId("wh");
+}
+id! {
     /// A project: the tenant a person thinks of.
     pub struct ProjectId("prj");
 }

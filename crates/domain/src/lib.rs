@@ -17,3 +17,4 @@ pub mod scope;
 pub mod signal;
 pub mod tenant;
 pub mod told;
+pub mod webhook;
