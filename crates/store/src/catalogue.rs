@@ -6,8 +6,8 @@
 use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
 use crate::{
-    audit, event_types, gate, gathered, idempotency, keys, lease, maintenance, planning, rates, runs,
-    schedules, secrets, signals, snapshots, workflows,
+    audit, deliveries, event_types, gate, gathered, idempotency, keys, lease, maintenance, planning, rates,
+    runs, schedules, secrets, signals, snapshots, webhooks, workflows,
 };
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
@@ -29,9 +29,10 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
         schedules::STATEMENTS,
         secrets::STATEMENTS,
         snapshots::STATEMENTS,
+        webhooks::STATEMENTS,
         workflows::STATEMENTS,
     ];
-    all.into_iter().flatten().copied()
+    all.into_iter().flatten().copied().chain(deliveries::statements())
 }
 
 fn bulks() -> impl Iterator<Item = &'static Bulk> {
@@ -48,12 +49,13 @@ fn bulks() -> impl Iterator<Item = &'static Bulk> {
         runs::BULKS,
         signals::BULKS,
     ];
-    all.into_iter().flatten().copied()
+    all.into_iter().flatten().copied().chain(deliveries::bulks())
 }
 
 fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
     let all = [
         audit::selects(),
+        deliveries::selects(),
         event_types::selects(),
         gate::selects(),
         gathered::selects(),
@@ -73,6 +75,7 @@ fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
         secrets::selects(),
         signals::selects(),
         snapshots::selects(),
+        webhooks::selects(),
         workflows::selects(),
     ];
     all.into_iter().flatten()

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::notice::Notice;
 use crate::sql::Bulk;
 use crate::value::Value;
-use crate::wake::Wake;
+use crate::wake::{Debts, Wake};
 use crate::write::{Write, WriteSet};
 use std::collections::HashSet;
 use tokio::sync::oneshot;
@@ -64,14 +64,18 @@ impl<'a> Plan<'a> {
 
 /// Tells what a committed group made, in order and at once, then answers its callers.
 pub(crate) fn committed(mut jobs: Vec<Job>, wake: &Wake) {
-    let mut told = Notice::default();
+    let (mut told, mut debts) = (Notice::default(), Debts::default());
     for job in &mut jobs {
         told.signals.append(&mut job.set.notice.signals);
         told.runs.append(&mut job.set.notice.runs);
         told.reopened.append(&mut job.set.notice.reopened);
         told.gathered.append(&mut job.set.notice.gathered);
+        debts.deliveries.append(&mut job.set.notice.deliveries);
+        debts.nudged |= job.set.notice.nudged;
+        debts.webhooks_changed |= job.set.notice.webhooks_changed;
     }
-    let stirs = !told.is_empty();
+    let stirs = !told.is_empty() || debts.nudged || debts.webhooks_changed;
+    wake.owe(debts);
     if stirs {
         wake.tell(told);
     }

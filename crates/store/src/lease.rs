@@ -14,6 +14,7 @@ static TAKE: Sql = Sql::same(
      holder = excluded.holder, expires_at = excluded.expires_at WHERE leases.holder = excluded.holder OR leases.expires_at < $4",
 );
 static DROP: Sql = Sql::same("DELETE FROM leases WHERE name = $1 AND holder = $2");
+const EXPIRED: &str = "SELECT holder FROM leases WHERE name LIKE $1 AND expires_at < $2 ORDER BY name";
 const READ: &str = "SELECT holder FROM leases WHERE name = $1";
 
 pub(crate) const STATEMENTS: &[&Sql] = &[&TAKE, &DROP];
@@ -47,6 +48,12 @@ impl Store {
         self.submit(set).await
     }
 
+    /// Who held leases whose names begin like this and let them expire.
+    pub async fn leases_expired(&self, prefix: &str, now: Millis) -> Result<Vec<String>, Error> {
+        let rows = self.rows(Select::new(EXPIRED, [format!("{prefix}%").into(), now.into()])).await?;
+        rows.into_iter().map(|mut row| row.text()).collect()
+    }
+
     /// Who holds a lease, expired or not.
     pub async fn lease_holder(&self, name: &str) -> Result<Option<String>, Error> {
         let rows = self.rows(Select::new(READ, [name.into()])).await?;
@@ -55,5 +62,5 @@ impl Store {
 }
 
 pub(crate) fn selects() -> Vec<Select> {
-    vec![Select::new(READ, ["x".into()])]
+    vec![Select::new(READ, ["x".into()]), Select::new(EXPIRED, ["x".into(), 0.into()])]
 }

@@ -21,6 +21,7 @@ mod wake;
 mod write;
 
 pub mod audit;
+pub mod deliveries;
 pub mod event_types;
 pub mod gate;
 pub mod gathered;
@@ -35,6 +36,7 @@ pub mod seal;
 pub mod secrets;
 pub mod signals;
 pub mod snapshots;
+pub mod webhooks;
 pub mod workflows;
 
 pub use catalogue::Planned;
@@ -42,9 +44,9 @@ pub use error::Error;
 pub use fault::Faults;
 pub use maintenance::{Doctor, backup_sqlite};
 pub use migrate::names as migration_names;
-pub use notice::{NewRun, NewSignal, Notice, Parent, Path, TriggerRecord};
+pub use notice::{NewDelivery, NewRun, NewSignal, Notice, Parent, Path, TriggerRecord};
 pub use sql::Dialect;
-pub use wake::Wake;
+pub use wake::{Debts, Wake};
 pub use write::WriteSet;
 
 use group::Job;

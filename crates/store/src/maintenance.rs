@@ -8,6 +8,7 @@ use crate::write::{Expect, WriteSet};
 use crate::{Error, Location, Store, migrate};
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::{RunId, SignalId};
+use openevent_domain::webhook::DeliveryId;
 use std::path::Path;
 
 /// Rows one bite removes.
@@ -25,16 +26,31 @@ static DELETE_GATHERED: Sql = Sql::same("DELETE FROM gathered_events WHERE recei
 static DELETE_RUNS: Sql = Sql::same(
     "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE id < $1 AND ended_at < $2 ORDER BY id LIMIT $3)",
 );
+static DELETE_ATTEMPTS: Sql = Sql::same(
+    "DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE id < $1 ORDER BY id LIMIT $2)",
+);
+static DELETE_DELIVERIES: Sql = Sql::same(
+    "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE id < $1 ORDER BY id LIMIT $2)",
+);
 static PUT_CURSOR: Sql = Sql::same(
     "INSERT INTO cursors (name, seq) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
 );
 const OLD_SIGNAL: &str = "SELECT id FROM signals WHERE id < $1 ORDER BY id LIMIT 1";
 const OLD_RUN: &str = "SELECT id FROM runs WHERE id < $1 AND ended_at < $2 ORDER BY id LIMIT 1";
+const OLD_DELIVERY: &str = "SELECT id FROM deliveries WHERE id < $1 ORDER BY id LIMIT 1";
 const CURSOR: &str = "SELECT seq FROM cursors WHERE name = $1";
 const APPLIED: &str = "SELECT name FROM schema_migrations ORDER BY name";
 
-pub(crate) const STATEMENTS: &[&Sql] =
-    &[&DELETE_SIGNALS, &DELETE_GATHERED, &DELETE_JOURNALS, &DELETE_SNAPSHOTS, &DELETE_RUNS, &PUT_CURSOR];
+pub(crate) const STATEMENTS: &[&Sql] = &[
+    &DELETE_SIGNALS,
+    &DELETE_GATHERED,
+    &DELETE_JOURNALS,
+    &DELETE_SNAPSHOTS,
+    &DELETE_RUNS,
+    &DELETE_ATTEMPTS,
+    &DELETE_DELIVERIES,
+    &PUT_CURSOR,
+];
 
 /// What a look at the database found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +87,18 @@ impl Store {
         let mut set = WriteSet::new();
         set.write(&DELETE_SIGNALS, [floor.as_str().into(), BITE_ROWS.into()], Expect::Any);
         set.write(&DELETE_GATHERED, [before.into()], Expect::Any);
+        self.submit(set).await.map(|()| true)
+    }
+
+    /// Removes one bite of deliveries made before a time, with their attempts. Answers whether there may be more.
+    pub async fn retire_deliveries(&self, before: Millis) -> Result<bool, Error> {
+        let floor = DeliveryId::floor(before);
+        if self.row(Select::new(OLD_DELIVERY, [floor.as_str().into()])).await?.is_none() {
+            return Ok(false);
+        }
+        let mut set = WriteSet::new();
+        set.write(&DELETE_ATTEMPTS, [floor.as_str().into(), BITE_ROWS.into()], Expect::Any);
+        set.write(&DELETE_DELIVERIES, [floor.as_str().into(), BITE_ROWS.into()], Expect::Any);
         self.submit(set).await.map(|()| true)
     }
 
@@ -132,6 +160,7 @@ pub fn backup_sqlite(from: &Location, to: &Path) -> Result<(), Error> {
 pub(crate) fn selects() -> Vec<Select> {
     vec![
         Select::new(OLD_SIGNAL, ["x".into()]),
+        Select::new(OLD_DELIVERY, ["x".into()]),
         Select::new(OLD_RUN, ["x".into(), 0.into()]),
         Select::new(CURSOR, ["x".into()]),
         Select::new(APPLIED, []),

@@ -36,6 +36,7 @@ const ALL: &[Migration] = migrations![
     "0008_users",
     "0009_audit",
     "0009_import",
+    "0010_webhooks",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

@@ -4,10 +4,12 @@
 //! told here is also on disk.
 //! Not here: who listens (see `wake`).
 
+use crate::deliveries::Status;
 use openevent_domain::ambient::Millis;
-use openevent_domain::id::{RunId, SignalId};
+use openevent_domain::id::{RunId, SignalId, WebhookId};
 use openevent_domain::signal::Attributes;
 use openevent_domain::tenant::Tenant;
+use openevent_domain::webhook::DeliveryId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -80,6 +82,31 @@ pub struct NewRun {
     pub parent: Option<Parent>,
 }
 
+/// A delivery to be made.
+#[derive(Clone, Debug)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// To which webhook.
+    pub webhook_id: WebhookId,
+    /// What it carries.
+    pub signal: Option<Arc<NewSignal>>,
+    /// The signal's name.
+    pub name: String,
+    /// A body of its own, when there is no signal.
+    pub body: Option<String>,
+    /// Deliveries of one lane are sent one after the other.
+    pub lane: Option<String>,
+    /// Pending, or held.
+    pub status: Status,
+    /// The node that has it in hand from the beginning; empty for none.
+    pub holder: Arc<str>,
+    /// When it is made, and due.
+    pub created_at: Millis,
+}
+
 /// How a run came to be started by another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parent {
@@ -115,12 +142,18 @@ pub struct Notice {
     pub reopened: Vec<RunId>,
     /// Workflows for which events were kept.
     pub gathered: Vec<Path>,
+    /// Deliveries that this node has in hand.
+    pub deliveries: Vec<Arc<NewDelivery>>,
+    /// Whether what is owed to webhooks was changed otherwise.
+    pub nudged: bool,
+    /// Whether webhooks were changed.
+    pub webhooks_changed: bool,
 }
 
 impl Notice {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.signals.is_empty() && self.has_only_signals()
+        self.signals.is_empty() && self.has_only_signals() && !self.nudged && !self.webhooks_changed
     }
 
     /// Whether nothing is in it but signals, which only some wait for.

@@ -36,7 +36,7 @@ static RESEAL: Sql = Sql::same(
 );
 static DELETE: Sql = Sql::same("DELETE FROM secrets WHERE tenant = $1 AND name = $2");
 const COLUMNS: &str = "SELECT tenant, name, key_id, sealed, created_at, updated_at FROM secrets";
-const KEY_IDS: &str = "SELECT DISTINCT key_id FROM secrets ORDER BY key_id";
+const KEY_IDS: &str = "SELECT key_id FROM secrets UNION SELECT key_id FROM webhook_secrets ORDER BY key_id";
 
 pub(crate) const STATEMENTS: &[&Sql] = &[&PUT, &RESEAL, &DELETE];
 
@@ -89,7 +89,7 @@ impl Store {
         self.rows(not_under(key_id, limit)).await?.into_iter().map(record).collect()
     }
 
-    /// The keys that secrets of any tenant are sealed under.
+    /// The keys that secrets of any tenant are sealed under, those of webhooks among them.
     pub async fn secret_key_ids(&self) -> Result<Vec<String>, Error> {
         let rows = self.rows(Select::new(KEY_IDS, [])).await?;
         rows.into_iter().map(|mut row| row.text()).collect()

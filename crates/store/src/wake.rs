@@ -4,12 +4,27 @@
 //! engine then reads the database instead.
 //! Not here: PostgreSQL's LISTEN (see `postgres::listen`), which only calls [`Wake::stir`].
 
-use crate::notice::Notice;
+use crate::notice::{NewDelivery, Notice};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 /// Notices that may wait for the engine before it has to read the database.
 pub(crate) const NOTICES_MAX: usize = 65_536;
+
+/// Commits with deliveries that may wait for their sender before it has to read the database.
+const DEBTS_MAX: usize = 4_096;
+
+/// What one commit made for whoever sends deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct Debts {
+    /// Deliveries that this node has in hand, in the order of their commit.
+    pub deliveries: Vec<Arc<NewDelivery>>,
+    /// Whether what is owed was changed otherwise.
+    pub nudged: bool,
+    /// Whether webhooks were changed.
+    pub webhooks_changed: bool,
+}
 
 /// Where commits are told.
 #[derive(Debug)]
@@ -19,18 +34,27 @@ pub struct Wake {
     missed: AtomicBool,
     listening: AtomicBool,
     signals_wanted: AtomicBool,
+    debts: flume::Sender<Debts>,
+    debtor: flume::Receiver<Debts>,
+    owing: AtomicBool,
+    debts_missed: AtomicBool,
     stirred: watch::Sender<u64>,
 }
 
 impl Default for Wake {
     fn default() -> Self {
         let (notices, receiver) = flume::bounded(NOTICES_MAX);
+        let (debts, debtor) = flume::bounded(DEBTS_MAX);
         Self {
             notices,
             receiver,
             missed: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             signals_wanted: AtomicBool::new(true),
+            debts,
+            debtor,
+            owing: AtomicBool::new(false),
+            debts_missed: AtomicBool::new(false),
             stirred: watch::Sender::new(0),
         }
     }
@@ -43,6 +67,25 @@ impl Wake {
         if is_wanted && self.listening.load(Ordering::Acquire) && self.notices.try_send(notice).is_err() {
             self.missed.store(true, Ordering::Release);
         }
+    }
+
+    /// Tells whoever sends deliveries what a commit made for it.
+    pub(crate) fn owe(&self, debts: Debts) {
+        let is_empty = debts.deliveries.is_empty() && !debts.nudged && !debts.webhooks_changed;
+        if !is_empty && self.owing.load(Ordering::Acquire) && self.debts.try_send(debts).is_err() {
+            self.debts_missed.store(true, Ordering::Release);
+        }
+    }
+
+    /// The queue of whoever sends deliveries. From now on it is told of them.
+    pub fn debts(&self) -> flume::Receiver<Debts> {
+        self.owing.store(true, Ordering::Release);
+        self.debtor.clone()
+    }
+
+    /// Whether one of its notices was dropped since the last call.
+    pub fn take_debts_missed(&self) -> bool {
+        self.debts_missed.swap(false, Ordering::AcqRel)
     }
 
     /// Says that something was committed, here or on another node.

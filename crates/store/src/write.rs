@@ -4,7 +4,7 @@
 //! In a set, bulk rows are written before single statements.
 //! Not here: executing it (see `group`).
 
-use crate::notice::{NewRun, NewSignal, Notice, Path};
+use crate::notice::{NewDelivery, NewRun, NewSignal, Notice, Path};
 use crate::sql::{Bulk, Sql};
 use crate::value::Value;
 use openevent_domain::id::RunId;
@@ -62,6 +62,21 @@ impl WriteSet {
 
     pub(crate) fn announce_signal(&mut self, signal: Arc<NewSignal>) {
         self.notice.signals.push(signal);
+    }
+
+    pub(crate) fn announce_delivery(&mut self, delivery: Arc<NewDelivery>) {
+        if !delivery.holder.is_empty() {
+            self.notice.deliveries.push(delivery);
+        }
+    }
+
+    /// Lets whoever sends deliveries, on every node, look at what is owed and to whom.
+    pub fn nudge_deliveries(&mut self) {
+        self.notice.nudged = true;
+    }
+
+    pub(crate) fn announce_webhooks(&mut self) {
+        self.notice.webhooks_changed = true;
     }
 
     pub(crate) fn announce_run(&mut self, run: Arc<NewRun>) {

@@ -21,4 +21,5 @@ mod signals;
 mod sqlite_away;
 mod support;
 mod text;
+mod webhooks;
 mod workflow_state;

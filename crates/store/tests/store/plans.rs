@@ -11,11 +11,13 @@ use openevent_store::{Dialect, Planned};
 const WHOLE: &[&str] = &[
     "FROM event_types WHERE schema IS NOT NULL",
     "FROM gathered_events",
+    "FROM leases WHERE name LIKE",
     "FROM rate_counts",
     "FROM runs r JOIN journal j",
     "FROM schedules",
     "FROM schema_migrations",
-    "SELECT DISTINCT key_id FROM secrets",
+    "FROM secrets UNION",
+    "WITH RECURSIVE owing",
     "FROM workflows",
 ];
 
