@@ -27,6 +27,7 @@ mod registry;
 mod restore;
 mod settle;
 mod spine;
+mod subscriptions;
 mod timers;
 mod vault;
 
@@ -40,4 +41,5 @@ pub use link::Linked;
 pub use past::{Damaged, Past};
 pub use registry::{Registry, Workflow};
 pub use spine::{Admitted, Draft, FieldIssue, Refusal, Spine};
+pub use subscriptions::Subscriptions;
 pub use vault::{Put, Secret, SecretSettings, Vault, VaultError, rotate_key};

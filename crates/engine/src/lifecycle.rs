@@ -180,6 +180,7 @@ impl Driver {
             Lifecycle::All => true,
             Lifecycle::Listened => {
                 self.registry.hears_lifecycle()
+                    || self.registry.webhooks().hear_lifecycle()
                     || self.listeners.hear_lifecycle()
                     || !self.audience.is_empty()
             }
@@ -236,6 +237,7 @@ impl Driver {
     fn raise(&self, tenant: &Tenant, name: &str, data: Map<String, Value>, batch: &mut Batch) {
         let is_wanted = self.settings.lifecycle == Lifecycle::All
             || !self.registry.listeners(tenant, name).is_empty()
+            || self.registry.webhooks().want(tenant, name)
             || !self.listeners.of(tenant, name).is_empty()
             || self.audience.wants(tenant, name);
         let (true, Ok(name), Value::Object(payload)) =

@@ -5,6 +5,7 @@
 //! Not here: changing definitions (the server's use cases do, and then call [`Registry::refresh`]).
 
 use crate::lifecycle::is_lifecycle;
+use crate::subscriptions::Subscriptions;
 use openevent_domain::ambient::Millis;
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Definition, Documents};
@@ -71,6 +72,7 @@ type Book = HashMap<Tenant, Shelf>;
 #[derive(Debug)]
 pub struct Registry {
     store: Arc<Store>,
+    webhooks: Subscriptions,
     book: RwLock<Arc<Book>>,
     definitions: RwLock<HashMap<String, Arc<Definition>>>,
     generation: AtomicU64,
@@ -82,8 +84,10 @@ pub struct Registry {
 impl Registry {
     /// Reads the store.
     pub async fn open(store: Arc<Store>) -> Result<Self, Error> {
+        let webhooks = Subscriptions::open(Arc::clone(&store)).await?;
         let registry = Self {
             store,
+            webhooks,
             book: RwLock::default(),
             definitions: RwLock::default(),
             generation: AtomicU64::default(),
@@ -126,6 +130,11 @@ impl Registry {
         self.forget_retired();
         *stamp = now;
         Ok(())
+    }
+
+    /// Which webhooks want what.
+    pub fn webhooks(&self) -> &Subscriptions {
+        &self.webhooks
     }
 
     /// The current version of a workflow, or the one named.

@@ -1,7 +1,7 @@
 //! The spine: a message is checked, matched and turned into the rows of one commit.
 //!
-//! Invariant: no I/O. Everything a signal owes, runs so far, is in the same [`WriteSet`] as the signal.
-//! Not here: writing the set; starting the runs (the driver hears of them from the commit).
+//! Invariant: no I/O. Everything a signal owes, runs and deliveries, is in the same [`WriteSet`] as the signal.
+//! Not here: writing the set; starting the runs and sending the deliveries (who does hears of them from the commit).
 
 use crate::registry::{Registry, Workflow};
 use openevent_domain::ambient::{Chance, Millis};
@@ -10,7 +10,7 @@ use openevent_domain::signal::{Attributes, SignalName, cloud_event};
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Match, SchemaError};
 use openevent_store::gathered::GatheredEvent;
-use openevent_store::{NewRun, NewSignal, TriggerRecord, WriteSet};
+use openevent_store::{NewDelivery, NewRun, NewSignal, TriggerRecord, WriteSet};
 use serde_json::{Map, Value};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub struct Admitted {
     pub runs: Vec<Arc<NewRun>>,
     /// Where it is kept until others have come.
     pub kept: Vec<GatheredEvent>,
+    /// What webhooks get of it.
+    pub owed: Vec<Arc<NewDelivery>>,
 }
 
 impl Admitted {
@@ -62,6 +64,7 @@ impl Admitted {
             set.add_run(Arc::clone(run));
         }
         self.kept.iter().for_each(|kept| set.keep_event(kept));
+        self.owed.iter().for_each(|owed| set.add_delivery(Arc::clone(owed)));
     }
 }
 
@@ -128,7 +131,9 @@ impl Spine {
         let name = name.as_str().to_owned();
         let signal =
             NewSignal { id, tenant, name, payload: text, attributes, received_at: now, replay_of, triggers };
-        Ok(Admitted { signal: Arc::new(signal), runs, kept })
+        let signal = Arc::new(signal);
+        let owed = self.registry.webhooks().owed(&signal, self.chance.as_ref(), now);
+        Ok(Admitted { signal, runs, kept, owed })
     }
 
     /// A run started by hand.

@@ -262,7 +262,7 @@ impl Vault {
     }
 }
 
-/// Seals every secret of every tenant under a new key. Answers how many. Broken off at any instant, nothing is lost:
+/// Seals every secret of every tenant, those of webhooks among them, under a new key. Answers how many. Broken off at any instant, nothing is lost:
 /// the file holds old and new keys by then, and the next rotation seals what this one left.
 pub async fn rotate_key(store: &Store, keys: &KeyFile, chance: &dyn Chance) -> Result<usize, VaultError> {
     let needed = store.secret_key_ids().await?;
@@ -274,13 +274,31 @@ pub async fn rotate_key(store: &Store, keys: &KeyFile, chance: &dyn Chance) -> R
     loop {
         let stale = store.secrets_not_under(sealer.key_id(), RESEALED_PER_WRITE).await?;
         if stale.is_empty() {
-            return Ok(resealed);
+            return Ok(resealed + reseal_webhooks(store, &sealer, chance).await?);
         }
         let mut set = WriteSet::new();
         for record in &stale {
             let owner = owner(&record.tenant, &record.name);
             let plain = sealer.open(&owner, &record.sealed)?;
             set.reseal_secret(record, &sealer.seal(&owner, &plain, chance)?);
+        }
+        store.submit(set).await?;
+        resealed += stale.len();
+    }
+}
+
+async fn reseal_webhooks(store: &Store, sealer: &Sealer, chance: &dyn Chance) -> Result<usize, VaultError> {
+    let mut resealed = 0;
+    loop {
+        let stale = store.webhook_secrets_not_under(sealer.key_id(), RESEALED_PER_WRITE).await?;
+        if stale.is_empty() {
+            return Ok(resealed);
+        }
+        let mut set = WriteSet::new();
+        for record in &stale {
+            let owner = record.owner();
+            let plain = sealer.open(&owner, &record.sealed)?;
+            set.reseal_webhook_secret(record, &sealer.seal(&owner, &plain, chance)?);
         }
         store.submit(set).await?;
         resealed += stale.len();
