@@ -1,0 +1,263 @@
+//! One webhook's queue, and how many of its deliveries may be under way.
+//!
+//! Invariant: a lane takes no more than its window, which grows while its receiver keeps up and shrinks to one when
+//! it does not; what does not fit into memory stays on disk and is read when there is room.
+//! Not here: sending, the store. A lane decides, the dispatcher acts.
+
+use crate::job::Job;
+use openevent_domain::ambient::Millis;
+use openevent_domain::webhook::DeliveryId;
+use std::collections::{HashSet, VecDeque};
+
+/// Deliveries of one webhook that wait in memory.
+const QUEUE_MAX: usize = 512;
+/// Bytes of them.
+const QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Fewer waiting than this, and what is on disk is read.
+const QUEUE_LOW: usize = 128;
+/// Deliveries under way to a receiver nobody knows yet.
+const WINDOW_FIRST: usize = 4;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    queue: VecDeque<Job>,
+    queued_bytes: usize,
+    /// Every delivery in memory: waiting, under way, or not yet written down.
+    known: HashSet<DeliveryId>,
+    /// Under way.
+    pub(crate) under_way: usize,
+    window: usize,
+    window_max: usize,
+    /// Whether this node has deliveries in hand that are on disk only.
+    spilled: bool,
+    /// While the disk is read: what left memory meanwhile, and may still be among what is read.
+    reading: Option<HashSet<DeliveryId>>,
+    /// When the first delivery is due that nobody has in hand.
+    pub(crate) due_at: Option<Millis>,
+    /// Whether it stands in the dispatcher's line.
+    pub(crate) is_in_line: bool,
+}
+
+impl Lane {
+    pub(crate) fn new(window_max: usize) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            known: HashSet::new(),
+            under_way: 0,
+            window: WINDOW_FIRST.min(window_max).max(1),
+            window_max: window_max.max(1),
+            spilled: false,
+            reading: None,
+            due_at: None,
+            is_in_line: false,
+        }
+    }
+
+    /// Takes a delivery in, unless it is here already or does not fit.
+    pub(crate) fn push(&mut self, job: Job) {
+        if self.known.contains(&job.id) {
+            return;
+        }
+        if self.queue.len() >= QUEUE_MAX || self.queued_bytes >= QUEUE_BYTES_MAX {
+            self.spilled = true;
+            return;
+        }
+        self.enqueue(job);
+    }
+
+    fn enqueue(&mut self, job: Job) {
+        self.known.insert(job.id.clone());
+        self.queued_bytes += job.bytes();
+        self.queue.push_back(job);
+    }
+
+    /// Whether the next delivery may go out now.
+    pub(crate) fn can_start(&self) -> bool {
+        !self.queue.is_empty() && self.under_way < self.window
+    }
+
+    /// The next delivery, which is under way from now on.
+    pub(crate) fn start(&mut self) -> Option<Job> {
+        let job = self.can_start().then(|| self.queue.pop_front()).flatten()?;
+        self.queued_bytes -= job.bytes();
+        self.under_way += 1;
+        Some(job)
+    }
+
+    /// An attempt has ended; the delivery stays known until that is written down.
+    pub(crate) fn ended(&mut self, is_good: bool) {
+        self.under_way -= 1;
+        self.window = if is_good { (self.window + 1).min(self.window_max) } else { (self.window / 2).max(1) };
+    }
+
+    /// What became of a delivery is on disk.
+    pub(crate) fn recorded(&mut self, id: &DeliveryId) {
+        if self.known.remove(id)
+            && let Some(meanwhile) = &mut self.reading
+        {
+            meanwhile.insert(id.clone());
+        }
+    }
+
+    /// Deliveries are on disk that this node has in hand and does not know.
+    pub(crate) fn spill(&mut self) {
+        self.spilled = true;
+    }
+
+    /// Whether it knows of nothing.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Keeps of what waits only what may go out all the same. The rest is on disk, and is read again should it be in
+    /// hand still when there is something to send. Answers whether something was let go of.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Job) -> bool) -> bool {
+        let before = self.queue.len();
+        let (known, bytes) = (&mut self.known, &mut self.queued_bytes);
+        self.queue.retain(|job| {
+            let stays = keep(job);
+            if !stays {
+                known.remove(&job.id);
+                *bytes -= job.bytes();
+            }
+            stays
+        });
+        let has_let_go = self.queue.len() < before;
+        self.spilled |= has_let_go;
+        has_let_go
+    }
+
+    /// Whether the disk should be read now; if so, how many rows of what is in hand.
+    pub(crate) fn wants_to_read(&self, now: Millis) -> Option<i64> {
+        let is_due = self.spilled || self.due_at.is_some_and(|due_at| due_at <= now);
+        let has_room = self.queue.len() < QUEUE_LOW && self.queued_bytes < QUEUE_BYTES_MAX / 2;
+        (is_due && has_room && self.reading.is_none()).then(|| (self.known.len() + QUEUE_MAX) as i64)
+    }
+
+    /// The disk is being read.
+    pub(crate) fn begin_reading(&mut self) {
+        self.reading = Some(HashSet::new());
+        self.spilled = false;
+        self.due_at = None;
+    }
+
+    /// What the disk gave; `None` when it could not be read.
+    pub(crate) fn read(&mut self, found: Option<Vec<Job>>, limit: i64) {
+        let meanwhile = self.reading.take().unwrap_or_default();
+        let Some(found) = found else {
+            self.spilled = true;
+            return;
+        };
+        self.spilled |= found.len() as i64 >= limit;
+        for job in found {
+            if !self.known.contains(&job.id) && !meanwhile.contains(&job.id) {
+                self.enqueue(job);
+            }
+        }
+    }
+
+    /// How many deliveries are in memory.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.known.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openevent_domain::id::WebhookId;
+    use openevent_domain::tenant::Tenant;
+    use openevent_store::deliveries::{Owed, OwedBody};
+
+    fn job(n: usize) -> Job {
+        Job::stored(Owed {
+            id: DeliveryId::trusted(format!("wh_1_{n}")),
+            tenant: Tenant::trusted("t".into()),
+            webhook_id: WebhookId::trusted("wh_1".into()),
+            signal_id: None,
+            name: "a".into(),
+            body: OwedBody::Signal(0, "{}".into()),
+            tries: 0,
+            attempts: 0,
+        })
+    }
+
+    #[test]
+    fn a_receiver_that_keeps_up_gets_more_at_once_and_one_that_fails_gets_one() {
+        let mut lane = Lane::new(8);
+        (0..40).for_each(|n| lane.push(job(n)));
+        let burst = |lane: &mut Lane| std::iter::from_fn(|| lane.start()).count();
+
+        let first = burst(&mut lane);
+        (0..first).for_each(|_| lane.ended(true));
+        let second = burst(&mut lane);
+        (0..second).for_each(|_| lane.ended(false));
+        let third = burst(&mut lane);
+
+        assert_eq!((first, second, third), (4, 8, 1));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_read_from_the_disk_when_there_is_room() {
+        let mut lane = Lane::new(1_000);
+        (0..=QUEUE_MAX).for_each(|n| lane.push(job(n)));
+        assert_eq!((lane.len(), lane.wants_to_read(0)), (QUEUE_MAX, None));
+
+        lane.retain(|_| false);
+        let limit = lane.wants_to_read(0).expect("there is room");
+        lane.begin_reading();
+        assert_eq!(lane.wants_to_read(0), None, "it is being read");
+        lane.read(Some(vec![job(0), job(1)]), limit);
+
+        assert_eq!((lane.len(), lane.wants_to_read(0)), (2, None));
+    }
+
+    #[test]
+    fn what_was_written_down_while_the_disk_was_read_is_not_sent_again() {
+        let mut lane = Lane::new(8);
+        lane.push(job(1));
+        lane.spill();
+        lane.begin_reading();
+        let sent = lane.start().expect("it goes out");
+        lane.ended(true);
+        lane.recorded(&sent.id);
+
+        lane.read(Some(vec![job(1), job(2)]), 100);
+
+        assert_eq!(lane.start().map(|job| job.id.as_str().to_owned()), Some("wh_1_2".to_owned()));
+        assert!(lane.start().is_none());
+    }
+
+    #[test]
+    fn a_delivery_is_known_until_its_end_is_on_disk() {
+        let mut lane = Lane::new(8);
+        lane.push(job(1));
+        let sent = lane.start().expect("it goes out");
+        lane.ended(true);
+        lane.push(job(1));
+        assert!(!lane.can_start());
+
+        lane.recorded(&sent.id);
+        lane.push(job(1));
+
+        assert!(lane.can_start());
+    }
+
+    #[test]
+    fn what_is_pushed_while_the_queue_is_full_and_read_is_looked_for_again() {
+        let mut lane = Lane::new(8);
+        lane.spill();
+        lane.begin_reading();
+        (0..=QUEUE_MAX).for_each(|n| lane.push(job(n)));
+
+        lane.read(Some(Vec::new()), 10_000);
+        while lane.start().is_some() {
+            lane.ended(true);
+        }
+
+        assert!(lane.wants_to_read(0).is_some());
+    }
+}
