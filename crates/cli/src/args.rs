@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Send signals to a running server
     #[command(subcommand)]
     Signals(Signals),
+    /// Manage webhooks of a running server, and check signatures
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Check workflow definitions, and put them on a running server
     #[command(subcommand)]
     Workflows(Workflows),
@@ -253,6 +256,85 @@ pub(crate) enum Signals {
     },
 }
 
+/// `webhooks …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webhooks {
+    /// List webhooks
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Make a webhook and print its secret, once
+    Create {
+        /// What to call it
+        #[arg(long)]
+        name: String,
+        /// Where it goes, an https URL
+        #[arg(long, value_name = "URL")]
+        target: String,
+        /// What it gets: names, `prefix.*` or `*`, separated by commas
+        #[arg(long, value_delimiter = ',', required = true)]
+        events: Vec<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Give a webhook a new secret and print it, once; the old one holds for another day
+    Rotate {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List what was sent to a webhook, newest first
+    Deliveries {
+        /// Its id.
+        id: String,
+        /// pending, delivered, failed, held or skipped
+        #[arg(long)]
+        status: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Send a webhook a test
+    Test {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Send what was held or had failed
+    Recover {
+        /// Its id.
+        id: String,
+        /// Made at or after, Unix milliseconds
+        #[arg(long, value_name = "MS")]
+        since: i64,
+        /// Only say how many there are
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Check the signature of a request that came in, without a server
+    Verify {
+        /// The webhook's secret, `whsec_…`
+        #[arg(long, env = "OPENEVENT_WEBHOOK_SECRET", hide_env_values = true)]
+        secret: String,
+        /// The header X-OpenEvent-Timestamp (or webhook-timestamp)
+        #[arg(long)]
+        timestamp: i64,
+        /// The header X-OpenEvent-Signature (or webhook-signature)
+        #[arg(long)]
+        signature: String,
+        /// The header webhook-id, for webhook-signature
+        #[arg(long)]
+        id: Option<String>,
+        /// A file with the raw body [default: standard input]
+        #[arg(long, value_name = "FILE|-")]
+        body: Option<String>,
+    },
+}
+
 /// `workflows …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Workflows {
@@ -452,6 +534,9 @@ impl Command {
             | Self::Audit(_)
             | Self::Import(_)
             | Self::Export(_)
+            | Self::Webhooks(_)
+            | Self::Workflows(_)
+            | Self::Runs(_)
             | Self::Completions { .. } => Vec::new(),
         };
         set.into_iter().flatten().collect()

@@ -41,6 +41,12 @@ async fn round(store: &Store, now: Millis, retention_ms: Option<u64>) -> Result<
     store.forget(now).await?;
     let Some(retention_ms) = retention_ms else { return Ok(()) };
     let before = now - retention_ms as Millis;
+    // Before the signals they carry.
+    for _ in 0..BITES_MAX {
+        if !store.retire_deliveries(before).await? {
+            break;
+        }
+    }
     for _ in 0..BITES_MAX {
         if !store.retire_signals(before).await? {
             break;

@@ -4,13 +4,17 @@
 //! Not here: the parts themselves; the order in which they end (`serve.rs`).
 
 use crate::config::{BenchCalls, Config};
-use crate::failure::explain;
+use crate::failure::{explain, usage};
 use crate::node::{Node, explain_store};
+use openevent_delivery::Delivery;
+use openevent_domain::webhook::Schedule;
 use openevent_egress::{Client, Limits, Loopback, Policy};
 use openevent_engine::{Calls, Engine, Parts, Registry, SecretSettings};
 use openevent_server::App;
 use openevent_server::app::folder;
+use openevent_server::app::webhooks::herald::Teller;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Starts the embedded engine on the node's store.
 pub(crate) async fn start_engine(node: &Node) -> anyhow::Result<Engine> {
@@ -58,6 +62,31 @@ pub(crate) async fn start_face(node: &Node, engine: Engine) -> anyhow::Result<Ar
     Ok(app)
 }
 
+/// Names looked up at one time for deliveries: a name server that is silent for some costs the others nothing.
+const LOOKUPS_MAX: usize = 256;
+
+/// Starts sending what is owed to webhooks.
+pub(crate) async fn start_delivery(node: &Node, app: &App) -> anyhow::Result<Delivery> {
+    let schedule = Schedule::of(node.config.webhooks.retry_ms.clone())
+        .map_err(|bad| usage(format!("OPENEVENT_WEBHOOK_RETRY_SCHEDULE: {bad}"), "write fewer of them"))?;
+    let parts = openevent_delivery::Parts {
+        store: Arc::clone(&node.store),
+        client: Client::new(policy(&node.config), Limits { lookups_max: LOOKUPS_MAX, ..Limits::default() }),
+        keys: Arc::clone(&app.webhook_keys),
+        herald: Arc::new(Teller::new(app.engine.clone(), Arc::clone(&node.chance))),
+        clock: Arc::clone(&node.clock),
+        chance: Arc::clone(&node.chance),
+        owner: node.owner.clone(),
+        settings: openevent_delivery::Settings {
+            schedule,
+            timeout: Duration::from_millis(node.config.webhooks.timeout_ms),
+            ..Default::default()
+        },
+    };
+    let started = Delivery::start(parts).await;
+    started.map_err(|cause| explain_store(cause, "cannot start sending to webhooks", &node.config))
+}
+
 /// What the face has to know of the configuration.
 pub(crate) fn face_settings(config: &Config) -> openevent_server::Settings {
     let defaults = openevent_server::Settings::default();
@@ -70,20 +99,24 @@ pub(crate) fn face_settings(config: &Config) -> openevent_server::Settings {
         import_bytes_max: config.import_bytes_max.map_or(defaults.import_bytes_max, u64::from),
         client_address_header: config.client_address_header.clone(),
         public_url: config.public_url.clone(),
+        key_file: Some(config.key_file.clone()),
         bench: config.bench.routes,
         head_ms_max: defaults.head_ms_max,
         drain_ms_max: config.drain_ms,
     }
 }
 
-/// How workflows reach the outside: never a special address, unless the operator allows it or this is
-/// development, where the machine itself may be called.
-fn calls(config: &Config) -> Calls {
+/// Who may be called: never a special address, unless the operator allows it or this is development, where the
+/// machine itself may be called.
+fn policy(config: &Config) -> Policy {
     let loopback = if config.development() { Loopback::Allowed } else { Loopback::Refused };
+    Policy::new(config.egress_allow.clone(), loopback)
+}
+
+/// How workflows reach the outside.
+fn calls(config: &Config) -> Calls {
     match config.bench.calls {
         BenchCalls::Instant => Calls::Instant,
-        BenchCalls::Real => {
-            Calls::Real(Client::new(Policy::new(config.egress_allow.clone(), loopback), Limits::default()))
-        }
+        BenchCalls::Real => Calls::Real(Client::new(policy(config), Limits::default())),
     }
 }

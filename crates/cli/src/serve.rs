@@ -28,6 +28,7 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     let _alone = node.serve_alone()?;
     let engine = parts::start_engine(&node).await?;
     let app = parts::start_face(&node, engine).await?;
+    parts::start_delivery(&node, &app).await?;
     housekeeping::start(&node);
     let stop = CancellationToken::new();
     let mut serving = node.owner.tasks.spawn(openevent_server::serve(listener, app, stop.clone()));

@@ -1,11 +1,14 @@
 //! Crashes under load: what was acknowledged is there, and everything that is there happens.
 //!
-//! Invariant: after any number of kills every acknowledged signal is stored, each started exactly one run,
-//! every run completed, and no call went out without its idempotency key.
+//! Invariant: after any number of kills every acknowledged signal is stored, each started exactly one run, every run
+//! completed, and no call went out without its idempotency key. Each was delivered to the webhook at least once, always
+//! under one id with one body, and nothing is said to be delivered that the receiver did not see.
 //! Not here: single faults (the store's and the engine's own tests).
 
 use http::Method;
-use openevent_testkit::{Answer, HttpClient, PostgresCluster, Receiver, ServerCommand, ServerProcess};
+use openevent_testkit::{
+    Answer, HttpClient, PostgresCluster, Received, Receiver, ServerCommand, ServerProcess,
+};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -160,13 +163,57 @@ async fn check(known: &Known, server: &ServerProcess, receiver: &Receiver) {
 
     let ids: HashSet<&str> = runs.iter().filter_map(|run| run["id"].as_str()).collect();
     let mut called = HashSet::new();
-    for request in receiver.requests() {
+    let requests = receiver.requests();
+    for request in requests.iter().filter(|request| request.path() == "/order") {
         let key = request.header("idempotency-key").expect("every call carries its key").to_owned();
         let run = key.split('/').next().unwrap_or_default().to_owned();
         assert!(ids.contains(run.as_str()), "{key} is a run's key");
         called.insert(key);
     }
     assert_eq!(called.len(), runs.len(), "each run called under one key");
+    check_deliveries(&client, server, &requests, &stored).await;
+}
+
+/// Where signals are delivered.
+async fn subscribe(client: &HttpClient, server: &ServerProcess, receiver: &Receiver) {
+    let body = serde_json::json!({"name": "hook", "url": receiver.url("/hook"), "events": ["order.*"]});
+    let headers = [AUTH, ("content-type", "application/json")];
+    let made =
+        client.request(Method::POST, &server.url("/api/v1/webhooks"), &headers, body.to_string()).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+}
+
+async fn check_deliveries(
+    client: &HttpClient,
+    server: &ServerProcess,
+    requests: &[Received],
+    signals: &HashSet<&str>,
+) {
+    let webhook = rows(client, server, "/api/v1/webhooks").await.remove(0);
+    assert_eq!(webhook["status"], "active", "no kill of ours is a failure of the receiver's");
+    let path = format!("/api/v1/webhooks/{}/deliveries", webhook["id"].as_str().expect("an id"));
+    let until = Instant::now() + SETTLE_MAX;
+    let deliveries = loop {
+        let deliveries = rows(client, server, &path).await;
+        let open = deliveries.iter().filter(|one| one["status"] == "pending").count();
+        if open == 0 {
+            break deliveries;
+        }
+        assert!(Instant::now() < until, "{open} deliveries are still owed; {}", server.stderr());
+    };
+    let mut seen: HashMap<String, &Received> = HashMap::new();
+    for request in requests.iter().filter(|request| request.path() == "/hook") {
+        let id = request.header("x-openevent-delivery-id").expect("an id").to_owned();
+        let first = seen.entry(id).or_insert(request);
+        assert_eq!(first.body, request.body, "one id, one body");
+    }
+    let owed: HashSet<&str> = deliveries.iter().filter_map(|one| one["signalId"].as_str()).collect();
+    assert_eq!((owed.len(), deliveries.len()), (signals.len(), signals.len()), "each signal is owed once");
+    assert_eq!(&owed, signals);
+    for delivery in &deliveries {
+        assert_eq!(delivery["status"], "delivered", "{delivery}");
+        assert!(seen.contains_key(delivery["id"].as_str().expect("an id")), "never received: {delivery}");
+    }
 }
 
 fn clients(known: &Arc<Known>, address: &watch::Sender<String>) -> tokio::task::JoinSet<()> {
@@ -184,6 +231,7 @@ async fn a_server_killed_thirty_times_under_load_loses_nothing() {
     let known = Arc::new(Known::default());
     let mut server = command.start().await;
     let address = watch::Sender::new(server.base_url().to_owned());
+    subscribe(&HttpClient::new(), &server, &receiver).await;
     let mut clients = clients(&known, &address);
 
     for round in 0..KILLS {
@@ -208,6 +256,7 @@ async fn a_database_killed_thirty_times_under_load_loses_nothing() {
     let known = Arc::new(Known::default());
     let server = command.start().await;
     let address = watch::Sender::new(server.base_url().to_owned());
+    subscribe(&HttpClient::new(), &server, &receiver).await;
     let mut clients = clients(&known, &address);
 
     for round in 0..KILLS {

@@ -79,6 +79,9 @@ async fn care(app: &App, ended: &CancellationToken) {
         if let Err(cause) = app.flush(Urgency::Usual).await {
             tracing::debug!(cause = %cause, "rate-limit counts could not be written; they stay in memory");
         }
+        if let Err(cause) = app.engine.registry().webhooks().keep_up().await {
+            tracing::debug!(cause = %cause, "what other nodes changed of webhooks could not be read");
+        }
         flushes = flushes.wrapping_add(1);
         if flushes.is_multiple_of(REFRESH_EVERY_FLUSHES) {
             recorder().run_upkeep();

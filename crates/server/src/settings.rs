@@ -7,6 +7,7 @@ use http::HeaderName;
 use openevent_domain::api_key;
 use openevent_domain::rate::DEFAULT_PER_HOUR;
 use secrecy::{ExposeSecret, SecretString};
+use std::path::PathBuf;
 
 /// The largest table, unless the operator says otherwise.
 const IMPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub client_address_header: Option<HeaderName>,
     /// Where others reach this server, such as `https://events.example.org`. `None`: whatever `Host` says.
     pub public_url: Option<String>,
+    /// The file of the keys that secrets of webhooks are sealed under. `None`: none can be made.
+    pub key_file: Option<PathBuf>,
     /// Whether `POST /bench/ack` is there.
     pub bench: bool,
     /// The largest table that is imported, in bytes.
@@ -48,6 +51,7 @@ impl Default for Settings {
             public_intake_per_hour: 10,
             client_address_header: None,
             public_url: None,
+            key_file: None,
             bench: false,
             import_bytes_max: IMPORT_BYTES_MAX,
             // Longer than the clients we know of keep connections in their pools.

@@ -9,6 +9,7 @@ use crate::face::keyring::Keyring;
 use crate::face::rates::{Rates, Urgency};
 use crate::face::telemetry::{RequestMeters, recorder};
 use crate::settings::{BadSettings, Settings};
+use openevent_delivery::Keys;
 use openevent_domain::ambient::{Chance, Clock};
 use openevent_domain::id::ProjectId;
 use openevent_domain::tenant::DEFAULT_PROJECT;
@@ -37,6 +38,8 @@ pub struct App {
     pub rates: Rates,
     /// Requests with an idempotency key that are being answered.
     pub flights: Arc<Flights>,
+    /// The keys that secrets of webhooks are sealed under.
+    pub webhook_keys: Arc<Keys>,
     /// What is measured about requests.
     pub meters: RequestMeters,
     /// Schemas of catalogued signal names, to be asked without waiting.
@@ -78,6 +81,7 @@ impl App {
         let keyring = Keyring::new(Arc::clone(&store), &rates, &settings, &project.id);
         let schemas = SchemaBook::default();
         schemas.refresh(&store).await?;
+        let webhook_keys = Arc::new(Keys::of(settings.key_file.clone()));
         Ok(Arc::new(Self {
             store,
             engine,
@@ -87,6 +91,7 @@ impl App {
             keyring,
             rates,
             flights: Arc::default(),
+            webhook_keys,
             meters: RequestMeters::default(),
             schemas,
             stopping: CancellationToken::new(),

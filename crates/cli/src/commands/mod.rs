@@ -17,6 +17,7 @@ mod secrets;
 mod signals;
 mod tables;
 mod validate;
+mod webhooks;
 mod workflows;
 
 use crate::args::Command;
@@ -42,6 +43,7 @@ pub(crate) async fn run(
         Command::Doctor(_) => return doctor::run(config, output).await,
         Command::Backup(backup) => backup::run(&backup.file, &config, output).await?,
         Command::Signals(signals) => signals::run(signals, &config, environment, output).await?,
+        Command::Webhooks(webhooks) => webhooks::run(webhooks, &config, environment, output).await?,
         Command::Workflows(workflows) => {
             return workflows::run(workflows, &config, environment, output).await;
         }

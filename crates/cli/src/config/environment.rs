@@ -22,7 +22,8 @@ const TOKEN: (&str, &str) = ("COMPOZY_API_TOKEN", "api_token");
 const SECRET: &str = "OPENEVENT_SECRET_";
 
 /// Variables of ours that are no settings of the server but of a command.
-const COMMAND_ONLY: [&str; 3] = ["OPENEVENT_CONFIG", "OPENEVENT_URL", "OPENEVENT_API_KEY"];
+const COMMAND_ONLY: [&str; 4] =
+    ["OPENEVENT_CONFIG", "OPENEVENT_URL", "OPENEVENT_API_KEY", "OPENEVENT_WEBHOOK_SECRET"];
 
 /// Variables by name. Those that are not UTF-8 are left out.
 #[derive(Clone, Default)]

@@ -24,6 +24,7 @@ pub mod signals;
 pub mod sponsors;
 pub mod tasks;
 pub mod vendors;
+pub mod webhooks;
 pub mod workflows;
 
 use crate::state::App;
@@ -48,6 +49,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(vendors::routes())
         .merge(sponsors::routes())
         .merge(public::routes())
+        .merge(webhooks::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
         .merge(secrets::routes())

@@ -15,6 +15,11 @@ pub fn form(body: Value) -> Result<Form, Problem> {
     }
 }
 
+/// The form in a body that may be left out.
+pub fn optional(body: Value) -> Result<Form, Problem> {
+    if body.is_null() { Ok(Form::of(Map::new())) } else { form(body) }
+}
+
 /// Ends reading: the names nobody asked for, or the refusal.
 pub fn finish(form: Form) -> Result<Vec<String>, Problem> {
     form.finish().map_err(|issues| Problem::fields(issues.into_iter().map(FieldIssue::from).collect()))

@@ -27,4 +27,5 @@ pub mod sheet;
 pub mod signals;
 pub mod stream;
 pub mod tasks;
+pub mod webhooks;
 pub mod workflows;

@@ -394,7 +394,7 @@ pub async fn story(app: &App, tenant: &Tenant, id: &str) -> Result<Reply, Proble
     let mut story = summary(&record);
     story["triggers"] = json!(record.triggers);
     story["runs"] = started.iter().map(super::runs::in_story).collect();
-    story["deliveries"] = json!([]);
+    story["deliveries"] = super::webhooks::deliveries::of_signal(app, tenant, &record.id).await?.into();
     Ok(Reply::ok(&story).tagged())
 }
 

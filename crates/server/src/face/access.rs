@@ -21,7 +21,7 @@ pub enum Access {
 pub fn of(path: &str) -> Access {
     if let Some(rest) = path.strip_prefix("/api/v1") {
         return match rest {
-            "" | "/" => Access::Open,
+            "" | "/" | "/webhooks/events" => Access::Open,
             _ if rest == "/public" || rest.starts_with("/public/") => Access::Open,
             _ if rest.starts_with('/') => Access::Credential,
             _ => Access::Open,
@@ -87,6 +87,7 @@ mod tests {
         }
         for path in [
             "/api/v1",
+            "/api/v1/webhooks/events",
             "/api/v1/public/events",
             "/api/v2",
             "/api/v10/x",

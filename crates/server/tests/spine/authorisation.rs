@@ -133,6 +133,18 @@ const CASES: &[(&str, &str, Foreign)] = &[
     ("PATCH /api/v1/vendors/{id}", "*", Refused),
     ("POST /api/v1/vendors/{id}/approve", "*", Refused),
     ("POST /api/v1/vendors/{id}/reject", "*", Refused),
+    ("GET /api/v1/webhooks", "*", Empty),
+    ("POST /api/v1/webhooks", "*", Own),
+    ("GET /api/v1/webhooks/events", PUBLIC, Shared),
+    ("DELETE /api/v1/webhooks/{id}", "*", Missing),
+    ("GET /api/v1/webhooks/{id}", "*", Missing),
+    ("PATCH /api/v1/webhooks/{id}", "*", Missing),
+    ("GET /api/v1/webhooks/{id}/deliveries", "*", Missing),
+    ("GET /api/v1/webhooks/{id}/deliveries/{delivery_id}", "*", Missing),
+    ("POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver", "*", Missing),
+    ("POST /api/v1/webhooks/{id}/recover", "*", Missing),
+    ("POST /api/v1/webhooks/{id}/rotate", "*", Missing),
+    ("POST /api/v1/webhooks/{id}/test", "*", Missing),
     ("GET /api/v1/workflows", "workflows:read", Empty),
     ("POST /api/v1/workflows/validate", "workflows:write", Own),
     ("DELETE /api/v1/workflows/{namespace}/{name}", "workflows:write", Missing),
@@ -197,6 +209,7 @@ async fn things(bed: &Bed) -> BTreeMap<&'static str, String> {
         let put = bed.send("PUT", &path, &[crate::bed::OPERATOR, JSON], body.to_string()).await;
         assert_eq!(put.status, 201, "{path}: {}", put.text());
     }
+    let (webhook, delivery) = delivered(bed).await;
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     let told = bed.data("/api/v1/audit?limit=1").await;
     BTreeMap::from([
@@ -211,6 +224,8 @@ async fn things(bed: &Bed) -> BTreeMap<&'static str, String> {
         ("vendors/{id}", vendor),
         ("sponsors/{id}", sponsor),
         ("api-keys/{id}", key),
+        ("webhooks/{id}", webhook),
+        ("deliveries/{delivery_id}", delivery),
         ("event-types/{name}", "c.d".to_owned()),
         ("secrets/{name}", "HUSH".to_owned()),
         ("signals/{event_id}", text(&sent["event_id"])),
@@ -218,6 +233,16 @@ async fn things(bed: &Bed) -> BTreeMap<&'static str, String> {
         ("workflows/{namespace}", "shop".to_owned()),
         ("{namespace}/{name}", "mine".to_owned()),
     ])
+}
+
+/// A webhook that gets nothing, and a test of it that nobody answered.
+async fn delivered(bed: &Bed) -> (String, String) {
+    let body = json!({"name": MARK, "url": "http://127.0.0.1:9/", "events": ["webhook.disabled"]});
+    let webhook = made(bed, "/api/v1/webhooks", body).await;
+    let tested = bed.post(&format!("/api/v1/webhooks/{webhook}/test"), &json!({"data": {"m": MARK}})).await;
+    assert_eq!(tested.status, 202, "{}", tested.text());
+    bed.until(tested.header("location").expect("a location"), |test| test["status"] == "failed").await;
+    (webhook, tested.json()["data"]["id"].as_str().expect("an id").to_owned())
 }
 
 /// An application from outside, made while the public saw the event: its id, and the applicant's token.

@@ -4,6 +4,7 @@
 //! the command line makes them.
 //! Not here: assertions about behaviour.
 
+use openevent_delivery::Delivery;
 use openevent_domain::ambient::{Chance, Clock, Millis};
 use openevent_domain::api_key;
 use openevent_domain::id::{KeyId, ProjectId};
@@ -11,6 +12,7 @@ use openevent_domain::scope::Scopes;
 use openevent_domain::tenant::{Environment, Tenant};
 use openevent_egress::{Client, Limits, Loopback, Policy};
 use openevent_engine::{Calls, Engine, Parts, Registry};
+use openevent_server::app::webhooks::herald::Teller;
 use openevent_server::{App, Settings, serve};
 use openevent_store::keys::{KeyRecord, Project};
 use openevent_store::{Location, Options, Owner, Store, WriteSet};
@@ -136,9 +138,11 @@ impl Bed {
             development: true,
             address_rate_per_hour: 1_000_000,
             public_intake_per_hour: 1_000_000,
+            key_file: Some(keys.path().join("openevent.key")),
             ..Settings::default()
         };
         let app = App::start(store, engine, clock, chance, settings).await.expect("the app starts");
+        deliver(&app, &owner).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
@@ -326,6 +330,27 @@ impl Bed {
         let candidate = Project { id, name: name.to_owned(), created_at: now };
         self.app.store.ensure_project(candidate).await.expect("the project is stored").id
     }
+}
+
+/// Sends what is owed to webhooks, with pauses a test can wait for.
+async fn deliver(app: &Arc<App>, owner: &Owner) {
+    let policy = Policy::new(Vec::new(), Loopback::Allowed);
+    let parts = openevent_delivery::Parts {
+        store: Arc::clone(&app.store),
+        client: Client::new(policy, Limits::default()),
+        keys: Arc::clone(&app.webhook_keys),
+        herald: Arc::new(Teller::new(app.engine.clone(), Arc::clone(&app.chance))),
+        clock: Arc::clone(&app.clock),
+        chance: Arc::clone(&app.chance),
+        owner: owner.clone(),
+        settings: openevent_delivery::Settings {
+            timeout: Duration::from_millis(700),
+            look_every: Duration::from_millis(50),
+            drain: Duration::from_millis(500),
+            ..Default::default()
+        },
+    };
+    Delivery::start(parts).await.expect("what is owed is sent");
 }
 
 /// Secrets are sealed under keys in a folder of the test's own.
