@@ -4,6 +4,7 @@
 //! Invariant: a missed target is shown, never an error; only a benchmark that cannot run at all fails.
 //! Deliberately not here: timed tests. Speed is measured, not asserted.
 
+mod delivery;
 mod engine;
 mod footprint;
 mod growth;
@@ -79,6 +80,8 @@ enum Part {
     Ingest,
     /// Runs per second.
     Engine,
+    /// Deliveries per second, and how receivers that hang slow the others.
+    Delivery,
     /// Ingest with 0, 100 and 1 000 loaded workflows.
     Workflows,
     /// Ingest with 10 thousand and 5 million stored signals.
@@ -212,6 +215,7 @@ impl Bench {
             let done = match part {
                 Part::Ingest => ingest::run(self, &mut findings),
                 Part::Engine => engine::run(self, &mut findings),
+                Part::Delivery => delivery::run(self, &mut findings),
                 Part::Workflows => growth::loaded_workflows(self, &mut findings),
                 Part::Rows => growth::stored_signals(self, &mut findings),
                 Part::Idle => footprint::idle(self, &mut findings),

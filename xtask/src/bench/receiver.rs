@@ -5,15 +5,16 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use super::histogram::Histogram;
 use super::wire;
 
 const ANSWER: &[u8] =
@@ -24,6 +25,7 @@ const LISTENER: Token = Token(usize::MAX);
 pub(crate) struct Receiver {
     addr: SocketAddr,
     answered: Arc<AtomicU64>,
+    latency: Arc<Mutex<Histogram>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,20 +36,27 @@ impl Receiver {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let addr = listener.local_addr()?;
         let (answered, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let latency = Arc::new(Mutex::new(Histogram::new()));
         let mut serving = Serving {
             poll: Poll::new()?,
             listener,
             connections: Vec::new(),
             answered: Arc::clone(&answered),
+            latency: Arc::clone(&latency),
         };
         serving.poll.registry().register(&mut serving.listener, LISTENER, Interest::READABLE)?;
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || serving.run(&stopped));
-        Ok(Self { addr, answered, stop, thread: Some(thread) })
+        Ok(Self { addr, answered, latency, stop, thread: Some(thread) })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// How long deliveries took from the time in their body to here, in whole milliseconds.
+    pub(crate) fn latency(&self) -> Histogram {
+        self.latency.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |latency| latency.clone())
     }
 
     /// Requests answered so far.
@@ -71,6 +80,7 @@ struct Serving {
     /// By token; a closed connection leaves its place free.
     connections: Vec<Option<Connection>>,
     answered: Arc<AtomicU64>,
+    latency: Arc<Mutex<Histogram>>,
 }
 
 struct Connection {
@@ -111,7 +121,7 @@ impl Serving {
 
     fn serve(&mut self, place: usize) {
         let Some(connection) = self.connections.get_mut(place).and_then(Option::as_mut) else { return };
-        if !connection.serve(&self.answered) {
+        if !connection.serve(&self.answered, &self.latency) {
             self.connections[place] = None;
         }
     }
@@ -119,7 +129,7 @@ impl Serving {
 
 impl Connection {
     /// Answers what has arrived; false when the connection is over.
-    fn serve(&mut self, answered: &AtomicU64) -> bool {
+    fn serve(&mut self, answered: &AtomicU64, latency: &Mutex<Histogram>) -> bool {
         loop {
             if self.filled == self.buffer.len() {
                 self.buffer.resize(self.filled * 2, 0);
@@ -135,6 +145,11 @@ impl Connection {
             loop {
                 match wire::head(&self.buffer[..self.filled]) {
                     Ok(Some(head)) if self.filled >= head.total_bytes => {
+                        if let (Some(took), Ok(mut latency)) =
+                            (age(&self.buffer[..head.total_bytes]), latency.lock())
+                        {
+                            latency.record(took);
+                        }
                         self.buffer.copy_within(head.total_bytes..self.filled, 0);
                         self.filled -= head.total_bytes;
                         // Counted first: whoever has the answer finds it counted.
@@ -153,4 +168,14 @@ impl Connection {
             }
         }
     }
+}
+
+/// How old a delivery is, by the time in its body; `None` for any other request.
+fn age(request: &[u8]) -> Option<Duration> {
+    const MEMBER: &[u8] = b"\"timestamp\":";
+    let at = request.windows(MEMBER.len()).position(|window| window == MEMBER)? + MEMBER.len();
+    let digits = request[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sent_ms: u64 = std::str::from_utf8(&request[at..at + digits]).ok()?.parse().ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(now.saturating_sub(Duration::from_millis(sent_ms)))
 }
