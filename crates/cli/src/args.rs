@@ -535,8 +535,6 @@ impl Command {
             | Self::Import(_)
             | Self::Export(_)
             | Self::Webhooks(_)
-            | Self::Workflows(_)
-            | Self::Runs(_)
             | Self::Completions { .. } => Vec::new(),
         };
         set.into_iter().flatten().collect()
