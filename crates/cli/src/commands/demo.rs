@@ -10,7 +10,9 @@ use crate::node::{Node, explain_store};
 use crate::output::{Output, Style, columns};
 use openevent_domain::planning::demo::{Season, Size};
 use openevent_domain::tenant::{Environment, Tenant};
+use openevent_server::app::audit::Act;
 use openevent_server::app::demo::{Depth, FillError, Filled, Ground, fill};
+use openevent_store::WriteSet;
 use serde::Serialize;
 
 /// The answer.
@@ -39,6 +41,10 @@ pub(crate) async fn run(demo: Demo, config: Config, output: Output) -> anyhow::R
     let tenant = Tenant::of(&project.id, environment);
     let filled = fill(&node.store, &tenant, season, depth, ground, tell).await;
     let filled = filled.map_err(|error| refuse(error, &node, &project.name))?;
+    let mut set = WriteSet::new();
+    set.add_audit(&node.told(tenant, Act::made("demo.fill", &project.name, &filled)));
+    let told = node.store.submit(set).await;
+    told.map_err(|cause| explain_store(cause, "cannot write the audit log", &node.config))?;
     let answer =
         Answer { project: &project.name, environment: environment.as_str(), seed: demo.seed, filled };
     output.progress("");

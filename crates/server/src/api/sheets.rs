@@ -16,6 +16,8 @@ use crate::face::caller::{
     Admin, Caller, Can, ReadBudget, ReadEvents, ReadSponsors, ReadTasks, ReadVendors, WriteBudget,
     WriteEvents, WriteTasks,
 };
+use crate::face::idempotency::Stopped;
+use crate::face::idempotency::arriving::Arriving;
 use crate::face::moment::Moment;
 use crate::face::openapi::One;
 use crate::face::params::Params;
@@ -53,12 +55,13 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct Sheet {
     body: Body,
     effect: Effect,
+    arriving: Arriving,
 }
 
 impl FromRequest<Arc<App>> for Sheet {
-    type Rejection = Problem;
+    type Rejection = Stopped;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Stopped> {
         let params = Params::of(request.uri().query().unwrap_or(""));
         let (head, body) = request.into_parts();
         let (kind, bytes_max) = (kind_of(&head.headers), app.settings.import_bytes_max);
@@ -71,20 +74,22 @@ impl FromRequest<Arc<App>> for Sheet {
         };
         if let Some(problem) = refusal {
             drain(body).await;
-            return Err(problem);
+            return Err(problem.into());
         }
         let effect = match (params.flag("dryRun")?, params.flag("atomic")?) {
             (Some(true), _) => Effect::Tried,
             (_, Some(true)) => Effect::AllOrNothing,
             _ => Effect::Written,
         };
-        Ok(Self { body, effect })
+        let (arriving, body) = Arriving::begin(app, &head, body).await?;
+        Ok(Self { body, effect, arriving })
     }
 }
 
 impl Sheet {
     async fn into<T: Table>(self, app: &App, mut table: T) -> Result<Reply, Problem> {
-        run(&mut table, self.effect, self.body, app.settings.import_bytes_max).await
+        let reply = run(&mut table, self.effect, self.body, app.settings.import_bytes_max).await?;
+        self.arriving.finish(&app.store, reply).await
     }
 }
 

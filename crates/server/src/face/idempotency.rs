@@ -4,6 +4,8 @@
 //! other is told 409; across processes the store's key decides, and the loser gives the winner's answer.
 //! Not here: how long answers are kept (the store's).
 
+pub mod arriving;
+
 use super::body::{Decode, receive};
 use super::caller::{Caller, Origin};
 use super::moment::{Moment, PastTheGate};

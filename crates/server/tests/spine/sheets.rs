@@ -250,6 +250,28 @@ async fn a_project_neither_reads_nor_writes_anothers_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_sent_again_under_its_key_has_its_first_answer() {
+    on_both(async |bed| {
+        let sent = async |path: &str, table: &str| {
+            bed.send("POST", path, &[OPERATOR, CSV, ("idempotency-key", "t-1")], table.to_owned()).await
+        };
+        let (path, table) = ("/api/v1/vendors/import", "name,category\nA,food\n");
+
+        let first = sent(path, table).await;
+        let again = sent(path, table).await;
+        let other = sent(path, "name,category\nB,food\n").await;
+        let tried = sent(&format!("{path}?dryRun=true"), table).await;
+
+        assert_eq!(counts(&first.json()["data"]), [1, 0, 0, 0]);
+        assert_eq!((again.json(), again.header("idempotency-replayed")), (first.json(), Some("true")));
+        assert_eq!((other.status, code(&other).as_str()), (422, "UNPROCESSABLE"));
+        assert_eq!((tried.status, code(&tried).as_str()), (422, "UNPROCESSABLE"));
+        assert_eq!(bed.get("/api/v1/vendors?status=all").await.json()["meta"]["total"], 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_table_is_refused() {
     on_both(async |bed| {
         let path = "/api/v1/events/import";

@@ -3,6 +3,7 @@
 //! Invariant: a test has its own database; nothing sleeps, and nothing depends on order.
 //! Not here: a full disk (`tests/disk_full.rs`): its limit holds for a whole process.
 
+mod audit;
 mod catalogue;
 mod faults;
 mod groups;

@@ -32,7 +32,8 @@ impl Table for Counted {
     const LAYOUT: &'static Layout = &LAYOUT;
 
     async fn take(&mut self, rows: &[Row], _effect: Effect) -> Result<Vec<Verdict>, Problem> {
-        self.in_flight_max = self.in_flight_max.max(self.sent.load(Ordering::SeqCst) - self.taken);
+        self.in_flight_max =
+            self.in_flight_max.max(self.sent.load(Ordering::SeqCst).saturating_sub(self.taken));
         self.taken += rows.len();
         self.batches.push(rows.len());
         let verdict = |row: &Row| match row.fields.get("size") {
@@ -82,6 +83,20 @@ async fn every_bad_row_is_named_by_its_line_and_stops_no_other() {
     assert_eq!((&answer["complete"], &answer["ignoredColumns"]), (&json!(true), &json!(["colour"])));
     let doubled = "is that of an earlier row";
     assert_eq!(answer["errors"][2]["issues"][0]["issue"], doubled);
+}
+
+#[tokio::test]
+async fn a_table_that_is_cut_off_leaves_whole_batches() {
+    let head = futures::stream::iter([Ok("name,size\n".to_owned())]);
+    let rows = futures::stream::iter(0..BATCH_ROWS * 2 + 50).map(|n| Ok(format!("thing {n},{n}\n")));
+    let cut = futures::stream::iter([Err(std::io::Error::other("cut"))]);
+    let mut table = Counted::default();
+
+    let problem =
+        run(&mut table, Effect::Written, Body::from_stream(head.chain(rows).chain(cut)), u64::MAX).await;
+
+    assert_eq!(problem.unwrap_err().code(), Code::BadRequest);
+    assert_eq!(table.batches, [BATCH_ROWS, BATCH_ROWS]);
 }
 
 #[tokio::test]
