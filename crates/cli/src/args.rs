@@ -5,6 +5,7 @@
 
 use crate::config::Flag;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use openevent_domain::role::Role;
 use openevent_domain::tenant::{DEFAULT_PROJECT, Environment};
 use std::path::PathBuf;
 
@@ -31,6 +32,15 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys; works while the server runs
     #[command(subcommand)]
     Keys(Keys),
+    /// Make people's accounts and keep them; works while the server runs
+    #[command(subcommand)]
+    Users(Users),
+    /// Make and list projects; works while the server runs
+    #[command(subcommand)]
+    Projects(Projects),
+    /// Say who belongs to a project, and as what; works while the server runs
+    #[command(subcommand)]
+    Members(Members),
     /// Put, list and delete secrets of workflows; works while the server runs
     #[command(subcommand)]
     Secrets(Secrets),
@@ -147,6 +157,136 @@ impl From<KeyEnvironment> for Environment {
         match environment {
             KeyEnvironment::Live => Self::Live,
             KeyEnvironment::Test => Self::Test,
+        }
+    }
+}
+
+/// `users …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Users {
+    /// Make an account
+    Create {
+        /// The address they sign in with
+        #[arg(long)]
+        email: String,
+        /// Read the password from standard input; one line break at its end is left out
+        #[arg(long, required = true)]
+        password_stdin: bool,
+        /// Make them an admin of the whole instance
+        #[arg(long)]
+        admin: bool,
+        #[command(flatten)]
+        data: Data,
+    },
+    /// List accounts
+    List(Data),
+    /// Keep somebody from signing in, and end their sessions
+    Disable(Account),
+    /// Let somebody sign in again
+    Enable(Account),
+    /// Give somebody another password, and end their sessions
+    SetPassword {
+        /// Read the password from standard input; one line break at its end is left out
+        #[arg(long, required = true)]
+        password_stdin: bool,
+        #[command(flatten)]
+        account: Account,
+    },
+    /// Delete an account, with its sessions and memberships
+    Delete(Account),
+}
+
+impl Users {
+    fn data(&self) -> &Data {
+        match self {
+            Self::Create { data, .. } | Self::List(data) => data,
+            Self::Disable(account)
+            | Self::Enable(account)
+            | Self::Delete(account)
+            | Self::SetPassword { account, .. } => &account.data,
+        }
+    }
+}
+
+/// Whose account.
+#[derive(Debug, Args)]
+pub(crate) struct Account {
+    /// Their e-mail address, or the account's id
+    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// `projects …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Projects {
+    /// List projects
+    List(Data),
+    /// Make a project
+    Create {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+/// `members …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Members {
+    /// Make somebody a member, or give a member another role
+    Add {
+        /// Their e-mail address
+        #[arg(long)]
+        email: String,
+        /// What they may do: everything, everything but keys and members, or read
+        #[arg(long)]
+        role: MemberRole,
+        #[command(flatten)]
+        of: OfProject,
+    },
+    /// List members
+    List {
+        #[command(flatten)]
+        of: OfProject,
+    },
+    /// End a membership
+    Remove {
+        /// Their e-mail address
+        #[arg(long)]
+        email: String,
+        #[command(flatten)]
+        of: OfProject,
+    },
+}
+
+/// Which project, and where.
+#[derive(Debug, Args)]
+pub(crate) struct OfProject {
+    /// Its name
+    #[arg(long, default_value = DEFAULT_PROJECT)]
+    pub(crate) project: String,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// What a member is in a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MemberRole {
+    /// Everything, keys and members included
+    Owner,
+    /// Everything but keys and members
+    Manager,
+    /// Reading
+    Viewer,
+}
+
+impl From<MemberRole> for Role {
+    fn from(role: MemberRole) -> Self {
+        match role {
+            MemberRole::Owner => Self::Owner,
+            MemberRole::Manager => Self::Manager,
+            MemberRole::Viewer => Self::Viewer,
         }
     }
 }
@@ -522,7 +662,12 @@ impl Command {
             | Self::Doctor(at) => {
                 vec![data(at)]
             }
-            Self::Secrets(Secrets::RotateKey(at)) => vec![data(at)],
+            Self::Users(users) => vec![data(users.data())],
+            Self::Members(Members::Add { of, .. } | Members::List { of } | Members::Remove { of, .. }) => {
+                vec![data(&of.data)]
+            }
+            Self::Projects(Projects::List(at) | Projects::Create { data: at, .. })
+            | Self::Secrets(Secrets::RotateKey(at)) => vec![data(at)],
             Self::Secrets(Secrets::Set { of, .. } | Secrets::List { of } | Secrets::Delete { of, .. }) => {
                 vec![data(&of.data)]
             }

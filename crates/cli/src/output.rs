@@ -160,6 +160,11 @@ impl Output {
         let _ = self.err.write(format!("{} {text}\n", self.err.paint(Style::Yellow, "warning:")).as_bytes());
     }
 
+    /// The same, without a label.
+    pub(crate) fn remark(self, text: &str) {
+        let _ = self.err.write(format!("{text}\n").as_bytes());
+    }
+
     /// Overwrites the progress line on standard error.
     pub(crate) fn progress(self, text: &str) {
         if self.shows_progress() {

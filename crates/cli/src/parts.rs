@@ -100,6 +100,8 @@ pub(crate) fn face_settings(config: &Config) -> openevent_server::Settings {
         client_address_header: config.client_address_header.clone(),
         public_url: config.public_url.clone(),
         key_file: Some(config.key_file.clone()),
+        session_idle_ms_max: config.session_idle_ms as i64,
+        session_ms_max: config.session_lifetime_ms as i64,
         bench: config.bench.routes,
         head_ms_max: defaults.head_ms_max,
         drain_ms_max: config.drain_ms,

@@ -9,7 +9,11 @@ use crate::failure::{Explain as _, explain, failed};
 use crate::node::Node;
 use crate::output::Output;
 use crate::{housekeeping, parts};
+use openevent_server::App;
+use openevent_server::app::setup;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
@@ -31,8 +35,11 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     parts::start_delivery(&node, &app).await?;
     housekeeping::start(&node);
     let stop = CancellationToken::new();
-    let mut serving = node.owner.tasks.spawn(openevent_server::serve(listener, app, stop.clone()));
+    let serving = openevent_server::serve(listener, Arc::clone(&app), stop.clone());
+    let mut serving = node.owner.tasks.spawn(serving);
     output.line(&format!("listening on http://{address}"))?;
+    invite(&app, address, output).await;
+    drop(app);
     tokio::select! {
         () = stops.wait() => tracing::info!("stopping"),
         ended = &mut serving => return Err(gave_up(ended)),
@@ -41,6 +48,20 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     tokio::select! {
         () = drain(serving, node) => Ok(ExitCode::SUCCESS),
         () = stops.wait() => Err(failed("stopped before everything had ended", "")),
+    }
+}
+
+/// While there is no admin, says where the first one is made. Not in the log: whoever has the link is that admin.
+async fn invite(app: &App, address: SocketAddr, output: Output) {
+    match setup::offer(app).await {
+        Ok(Some(path)) => {
+            let root = app.settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+            output.remark(&format!(
+                "no admin yet: open {root}{path} within a day to make one, or run `openevent users create`"
+            ));
+        }
+        Ok(None) => {}
+        Err(cause) => tracing::warn!(error = %cause, "no link for the first admin could be made"),
     }
 }
 

@@ -31,6 +31,10 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// The file of the keys that secrets of webhooks are sealed under. `None`: none can be made.
     pub key_file: Option<PathBuf>,
+    /// How long a session lasts that nobody uses, in milliseconds.
+    pub session_idle_ms_max: i64,
+    /// How long a session lasts at most, in milliseconds.
+    pub session_ms_max: i64,
     /// Whether `POST /bench/ack` is there.
     pub bench: bool,
     /// The largest table that is imported, in bytes.
@@ -40,6 +44,8 @@ pub struct Settings {
     /// How long open exchanges may take to end after we were asked to stop, in milliseconds.
     pub drain_ms_max: u64,
 }
+
+const DAY_MS: i64 = 86_400_000;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -52,6 +58,8 @@ impl Default for Settings {
             client_address_header: None,
             public_url: None,
             key_file: None,
+            session_idle_ms_max: 7 * DAY_MS,
+            session_ms_max: 30 * DAY_MS,
             bench: false,
             import_bytes_max: IMPORT_BYTES_MAX,
             // Longer than the clients we know of keep connections in their pools.
@@ -73,6 +81,11 @@ pub enum BadSettings {
 }
 
 impl Settings {
+    /// Whether cookies may travel without encryption: on this machine only, without an https address in front.
+    pub fn is_plain(&self) -> bool {
+        self.development && !self.public_url.as_ref().is_some_and(|url| url.starts_with("https:"))
+    }
+
     /// Checks what the types cannot.
     pub fn check(&self) -> Result<(), BadSettings> {
         let token = self.static_token.as_ref().map_or("", |token| token.expose_secret());

@@ -3,6 +3,7 @@
 //! Invariant: everything here is cheap to read on the hot path; what must be durable is in the store.
 //! Not here: routes (see `api`), the loop that keeps this state well (see `serve`).
 
+use crate::app::passwords::Passwords;
 use crate::app::schema_book::SchemaBook;
 use crate::face::idempotency::Flights;
 use crate::face::keyring::Keyring;
@@ -44,6 +45,8 @@ pub struct App {
     pub meters: RequestMeters,
     /// Schemas of catalogued signal names, to be asked without waiting.
     pub schemas: SchemaBook,
+    /// Where passwords are hashed.
+    pub passwords: Passwords,
     /// Cancelled when the server is to stop: answers without an end (streams) end then.
     pub stopping: CancellationToken,
 }
@@ -94,6 +97,7 @@ impl App {
             webhook_keys,
             meters: RequestMeters::default(),
             schemas,
+            passwords: Passwords::default(),
             stopping: CancellationToken::new(),
         }))
     }

@@ -6,8 +6,8 @@
 use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
 use crate::{
-    audit, deliveries, event_types, gate, gathered, idempotency, keys, lease, maintenance, planning, rates,
-    runs, schedules, secrets, signals, snapshots, webhooks, workflows,
+    audit, deliveries, event_types, gate, gathered, idempotency, keys, lease, maintenance, members, planning,
+    rates, runs, schedules, secrets, sessions, signals, snapshots, users, webhooks, workflows,
 };
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
@@ -20,6 +20,7 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
         keys::STATEMENTS,
         lease::STATEMENTS,
         maintenance::STATEMENTS,
+        members::STATEMENTS,
         planning::applications::STATEMENTS,
         planning::directory::STATEMENTS,
         planning::events::STATEMENTS,
@@ -28,7 +29,9 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
         runs::STATEMENTS,
         schedules::STATEMENTS,
         secrets::STATEMENTS,
+        sessions::STATEMENTS,
         snapshots::STATEMENTS,
+        users::STATEMENTS,
         webhooks::STATEMENTS,
         workflows::STATEMENTS,
     ];
@@ -47,6 +50,7 @@ fn bulks() -> impl Iterator<Item = &'static Bulk> {
         planning::parts::BULKS,
         rates::BULKS,
         runs::BULKS,
+        sessions::BULKS,
         signals::BULKS,
     ];
     all.into_iter().flatten().copied().chain(deliveries::bulks())
@@ -63,6 +67,7 @@ fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
         keys::selects(),
         lease::selects(),
         maintenance::selects(),
+        members::selects(),
         planning::applications::selects(),
         planning::directory::selects(dialect),
         planning::event_lists::selects(dialect),
@@ -73,8 +78,10 @@ fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
         runs::selects(),
         schedules::selects(),
         secrets::selects(),
+        sessions::selects(),
         signals::selects(),
         snapshots::selects(),
+        users::selects(),
         webhooks::selects(),
         workflows::selects(),
     ];

@@ -27,6 +27,7 @@ pub mod gate;
 pub mod gathered;
 pub mod idempotency;
 pub mod keys;
+pub mod members;
 pub mod place;
 pub mod planning;
 pub mod rates;
@@ -34,8 +35,10 @@ pub mod runs;
 pub mod schedules;
 pub mod seal;
 pub mod secrets;
+pub mod sessions;
 pub mod signals;
 pub mod snapshots;
+pub mod users;
 pub mod webhooks;
 pub mod workflows;
 

@@ -10,12 +10,16 @@ mod demo;
 mod doctor;
 mod health;
 mod keys;
+mod members;
 mod migrate;
+mod projects;
 mod run_tree;
 mod runs;
 mod secrets;
 mod signals;
+mod stdin;
 mod tables;
+mod users;
 mod validate;
 mod webhooks;
 mod workflows;
@@ -37,6 +41,9 @@ pub(crate) async fn run(
     }
     match command {
         Command::Secrets(secrets) => secrets::run(secrets, config, output).await?,
+        Command::Users(users) => users::run(users, config, output).await?,
+        Command::Projects(projects) => projects::run(projects, config, output).await?,
+        Command::Members(members) => members::run(members, config, output).await?,
         Command::Keys(keys) => keys::run(keys, config, output).await?,
         Command::Demo(demo) => demo::run(demo, config, output).await?,
         Command::Migrate(_) => migrate::run(config, output).await?,

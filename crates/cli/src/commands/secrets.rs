@@ -3,9 +3,10 @@
 //! Invariant: no output holds a value.
 //! Not here: the same over HTTP, for those who are not the operator.
 
+use super::stdin;
 use crate::args::{ProjectData, Secrets};
 use crate::config::Config;
-use crate::failure::{Explain as _, explain, failed, usage};
+use crate::failure::{explain, failed, usage};
 use crate::node::{Node, explain_store};
 use crate::output::{Output, Style, columns};
 use openevent_domain::signal::rfc3339;
@@ -16,7 +17,6 @@ use openevent_store::audit::instance;
 use openevent_store::seal::KeyFile;
 use openevent_store::{Error, WriteSet};
 use serde_json::json;
-use std::io::Read as _;
 use std::sync::Arc;
 
 /// The longest value.
@@ -55,14 +55,7 @@ fn check_name(name: &str) -> anyhow::Result<()> {
 fn read(value: Option<&str>, from_stdin: bool) -> anyhow::Result<Secret> {
     let text = match value {
         Some(text) => text.to_owned(),
-        None if from_stdin => {
-            let mut text = String::new();
-            let read = std::io::stdin().take(VALUE_BYTES_MAX + 1).read_to_string(&mut text);
-            read.explain("cannot read the value from standard input", "it has to be UTF-8 text")?;
-            text.strip_suffix('\n')
-                .map(|text| text.strip_suffix('\r').unwrap_or(text).to_owned())
-                .unwrap_or(text)
-        }
+        None if from_stdin => stdin::line("the value", VALUE_BYTES_MAX)?,
         None => return Err(usage("a value is needed", "give it with --value-stdin, or with --value")),
     };
     if text.is_empty() || text.len() as u64 > VALUE_BYTES_MAX {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE: &str = "openevent.toml";
 
 /// Every key there is, as written in the file; in upper case behind `OPENEVENT_` as a variable.
-pub(crate) const KEYS: [&str; 28] = [
+pub(crate) const KEYS: [&str; 30] = [
     "listen",
     "data_dir",
     "key_file",
@@ -45,6 +45,8 @@ pub(crate) const KEYS: [&str; 28] = [
     "bench_group_max",
     "bench_calls",
     "drain_timeout",
+    "session_idle",
+    "session_lifetime",
 ];
 
 /// One value from outside the file.

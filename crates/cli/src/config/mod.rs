@@ -106,6 +106,10 @@ pub(crate) struct Config {
     pub(crate) static_token_rate_per_minute: Option<u32>,
     /// The largest table that is imported, in bytes; `None` for the server's own number.
     pub(crate) import_bytes_max: Option<u32>,
+    /// How long a session lasts that nobody uses, milliseconds.
+    pub(crate) session_idle_ms: u64,
+    /// How long a session lasts at most, milliseconds.
+    pub(crate) session_lifetime_ms: u64,
     /// Calls an hour that one address may make without a credential; `None` for the server's own number.
     pub(crate) address_rate_per_hour: Option<u32>,
     /// Applications an hour that one address may send without a credential; `None` for the server's own number.
@@ -166,6 +170,8 @@ impl Config {
             api_token: layers.get("api_token", secret)?.filter(|token| !token.expose_secret().is_empty()),
             static_token_rate_per_minute: layers.get("static_token_rate_per_minute", settings::count)?,
             import_bytes_max: layers.get("import_bytes_max", settings::count)?,
+            session_idle_ms: layers.get("session_idle", settings::span_ms)?.unwrap_or(7 * DAY_MS),
+            session_lifetime_ms: layers.get("session_lifetime", settings::span_ms)?.unwrap_or(30 * DAY_MS),
             address_rate_per_hour: layers.get("address_rate_per_hour", settings::count)?,
             public_intake_per_hour: layers.get("public_intake_per_hour", settings::count)?,
             client_address_header: layers.get("client_address_header", settings::header)?,

@@ -33,6 +33,8 @@ impl Config {
                 .to_owned(),
             ),
             ("retention", self.retention_ms.map_or_else(|| "off".to_owned(), |ms| format!("{ms}ms"))),
+            ("session_idle", format!("{}ms", self.session_idle_ms)),
+            ("session_lifetime", format!("{}ms", self.session_lifetime_ms)),
             ("drain_timeout", format!("{}ms", self.drain_ms)),
             ("log_format", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),
             ("bench", self.bench.routes.to_string()),

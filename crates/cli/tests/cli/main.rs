@@ -9,6 +9,7 @@ mod data;
 mod demo;
 mod keys;
 mod offline;
+mod people;
 mod secrets;
 mod serve;
 mod support;

@@ -60,7 +60,20 @@ impl Place {
     /// The same with variables.
     pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ended {
         let mut command = command(self.dir.path());
-        command.args(args).envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+        command.args(args).envs(variables.iter().copied()).stdin(Stdio::null());
+        Self::ended(command, args)
+    }
+
+    /// The same with standard input.
+    pub(crate) fn run_reading(&self, args: &[&str], input: &str) -> Ended {
+        let file = std::fs::File::open(self.write("input", input)).expect("it was just written");
+        let mut command = command(self.dir.path());
+        command.args(args).stdin(Stdio::from(file));
+        Self::ended(command, args)
+    }
+
+    fn ended(mut command: Command, args: &[&str]) -> Ended {
+        command.kill_on_drop(true);
         let output = end(command).unwrap_or_else(|| panic!("`openevent {}` did not end", args.join(" ")));
         let text = |bytes| String::from_utf8(bytes).expect("the binary prints UTF-8");
         Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

@@ -17,7 +17,7 @@ use crate::face::openapi::{Many, One, Page};
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
 use crate::state::App;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use openevent_domain::planning::directory::Side;
 use serde_json::Value;
 use std::sync::Arc;
@@ -208,7 +208,7 @@ async fn apply(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     Moment(now): Moment,
-    Extension(origin): Extension<Origin>,
+    origin: Origin,
     Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
     use_case::apply(&app, &id, body, guard, &origin, now).await
@@ -227,7 +227,7 @@ async fn apply(
 async fn vendor(
     State(app): State<Arc<App>>,
     Moment(now): Moment,
-    Extension(origin): Extension<Origin>,
+    origin: Origin,
     Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
     use_case::enrol(&app, Side::Vendor, body, guard, &origin, now).await
@@ -246,7 +246,7 @@ async fn vendor(
 async fn sponsor(
     State(app): State<Arc<App>>,
     Moment(now): Moment,
-    Extension(origin): Extension<Origin>,
+    origin: Origin,
     Once { body: Json(body), guard }: Once<Json<Value>>,
 ) -> Result<Reply, Problem> {
     use_case::enrol(&app, Side::Sponsor, body, guard, &origin, now).await

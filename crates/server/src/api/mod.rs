@@ -15,7 +15,9 @@ pub mod event_vendors;
 pub mod events;
 pub mod health;
 pub mod index;
+pub mod me;
 pub mod measures;
+pub mod projects;
 pub mod public;
 pub mod runs;
 pub mod secrets;
@@ -23,6 +25,7 @@ pub mod sheets;
 pub mod signals;
 pub mod sponsors;
 pub mod tasks;
+pub mod users;
 pub mod vendors;
 pub mod webhooks;
 pub mod workflows;
@@ -55,4 +58,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(secrets::routes())
         .merge(api_keys::routes())
         .merge(audit::routes())
+        .merge(me::routes())
+        .merge(users::routes())
+        .merge(projects::routes())
 }

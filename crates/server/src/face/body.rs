@@ -44,6 +44,11 @@ pub trait Decode: Sized {
     /// Whether a body of this content type (lower case, no parameters) is read at all.
     fn takes(kind: &str) -> bool;
 
+    /// What makes two bodies the same to idempotency, which keeps a hash of it.
+    fn identity(sent: &Sent) -> Bytes {
+        sent.bytes.clone()
+    }
+
     /// Reads it.
     fn decode(sent: Sent) -> Result<Self, Problem>;
 }

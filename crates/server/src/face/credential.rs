@@ -36,6 +36,11 @@ pub fn offered(headers: &HeaderMap) -> Offered<'_> {
     }
 }
 
+/// Whether neither header offers anything: then a session's cookie may speak.
+pub fn is_without_credential(headers: &HeaderMap) -> bool {
+    !headers.contains_key(AUTHORIZATION) && offered(headers).key.is_none()
+}
+
 fn text(value: &HeaderValue) -> Option<&str> {
     let text = value.to_str().ok()?.trim();
     (!text.is_empty()).then_some(text)

@@ -61,6 +61,11 @@ fn names(list: &str, tag: &str, weak: Weak) -> bool {
 pub struct IfMatch(Option<String>);
 
 impl IfMatch {
+    /// Of a caller who takes any state.
+    pub fn any() -> Self {
+        Self(None)
+    }
+
     /// Refuses with 412 unless the caller has the state the object is in.
     pub fn check(&self, etag: &str) -> Result<(), Problem> {
         match &self.0 {

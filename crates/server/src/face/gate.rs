@@ -6,11 +6,13 @@
 
 use super::access::{self, Access};
 use super::caller::{Caller, Identity, Origin};
+use super::credential::is_without_credential;
 use super::moment::Moment;
 use super::problem::{Code, Problem};
-use super::rates::Subject;
+use super::rates::{Meter, Subject};
 use super::telemetry::NO_ROUTE;
-use super::{client, etag, mapping, request_id, stamp};
+use super::{client, etag, mapping, request_id, session, stamp};
+use crate::app::sessions::{self, Choice};
 use crate::pages::failure;
 use crate::pages::page::Spoken;
 use crate::state::App;
@@ -23,11 +25,15 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use openevent_domain::ambient::Millis;
 use openevent_domain::rate::{Limit, Verdict};
+use openevent_store::Error;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
+
+/// Calls an hour somebody may make in their sessions.
+pub const SESSION_CALLS_PER_HOUR: u32 = 10_000;
 
 /// What we remember of a request until it is answered.
 struct Visit {
@@ -73,7 +79,7 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
             peer = None;
             Admission { verdict: None, outcome: Ok(Some(identity)) }
         }
-        None => admit(&app, &visit, request.uri().path(), request.headers(), address).await,
+        None => admit(&app, Asked::of(&request), address, visit.now).await,
     };
     let response = match admission.outcome {
         Err(problem) => problem.into_response(),
@@ -108,30 +114,43 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
 }
 
-async fn admit(app: &App, visit: &Visit, path: &str, headers: &HeaderMap, address: IpAddr) -> Admission {
-    let now = visit.now;
+/// What a request says before its body.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    method: &'a Method,
+    path: &'a str,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> Asked<'a> {
+    fn of(request: &'a Request) -> Self {
+        Self { method: request.method(), path: request.uri().path(), headers: request.headers() }
+    }
+}
+
+async fn admit(app: &App, asked: Asked<'_>, address: IpAddr, now: Millis) -> Admission {
     let by_address = Limit::per_hour(app.settings.address_rate_per_hour);
     let anonymous = || {
         let meter = app.rates.meter(&Subject::Address(address));
         app.rates.hit(&meter, by_address, now)
     };
-    match access::of(path) {
+    match access::of(asked.path) {
         Access::Free => {
             let verdict = app.rates.peek(&Subject::Address(address), by_address, now);
             Admission { verdict: Some(verdict), outcome: Ok(None) }
         }
         Access::Open => {
             let mut verdict = anonymous();
-            if verdict.admitted && access::is_intake(&visit.method, path) {
+            if verdict.admitted && access::is_intake(asked.method, asked.path) {
                 let limit = Limit::per_hour(app.settings.public_intake_per_hour);
                 verdict = app.rates.hit(&app.rates.meter(&Subject::Intake(address)), limit, now);
             }
             Admission::limited(Some(verdict), now, Ok(None))
         }
-        Access::Credential => match app.keyring.identify(headers, &app.rates, now).await {
+        Access::Credential => match identify(app, asked, now).await {
             Ok(Some(known)) => {
                 let verdict = known.metered.map(|(meter, limit)| app.rates.hit(&meter, limit, now));
-                Admission::limited(verdict, now, Ok(Some(known.identity)))
+                Admission::limited(verdict, now, known.identity.map(Some))
             }
             Ok(None) => Admission::limited(Some(anonymous()), now, Err(Problem::unauthorized())),
             Err(error) => {
@@ -140,6 +159,51 @@ async fn admit(app: &App, visit: &Visit, path: &str, headers: &HeaderMap, addres
             }
         },
     }
+}
+
+/// Whose request it is, and what counts it; they may be refused all the same.
+struct Recognised {
+    identity: Result<Arc<Identity>, Problem>,
+    metered: Option<(Arc<Meter>, Limit)>,
+}
+
+/// Whose request it is: by key or token, and by the cookie of a session when neither is offered.
+async fn identify(app: &App, asked: Asked<'_>, now: Millis) -> Result<Option<Recognised>, Error> {
+    let headers = asked.headers;
+    if let Some(known) = app.keyring.identify(headers, &app.rates, now).await? {
+        return Ok(Some(Recognised { identity: Ok(known.identity), metered: known.metered }));
+    }
+    let token = session::token(headers).filter(|_| is_without_credential(headers));
+    let Some(token) = token else { return Ok(None) };
+    let Some(person) = sessions::find(app, Some(token), now).await? else { return Ok(None) };
+    let meter = app.rates.meter(&Subject::User(person.user.id.clone()));
+    let identity = enter(app, asked, token, &person).await.map(Arc::new);
+    Ok(Some(Recognised { identity, metered: Some((meter, Limit::per_hour(SESSION_CALLS_PER_HOUR))) }))
+}
+
+/// A person in the project their request names. A change has to come from a page of ours.
+async fn enter(
+    app: &App,
+    asked: Asked<'_>,
+    token: &str,
+    person: &sessions::SignedIn,
+) -> Result<Identity, Problem> {
+    let text = |name| asked.headers.get(name).map(|value: &HeaderValue| value.as_bytes());
+    let text = |name| text(name).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    if !session::is_safe(asked.method) {
+        session::check_change(asked.headers, token, text(session::X_CSRF_TOKEN))?;
+    }
+    let project = text(session::OPENEVENT_PROJECT).map(decoded);
+    let choice = Choice {
+        project: project.as_deref().filter(|name| !name.is_empty()),
+        environment: text(session::OPENEVENT_ENVIRONMENT),
+    };
+    sessions::enter(app, person, choice).await
+}
+
+/// A name in a header: what is not ASCII may be percent-encoded.
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text.trim()).decode_utf8_lossy().into_owned()
 }
 
 impl Admission {

@@ -107,7 +107,7 @@ impl<D: Decode> FromRequest<Arc<App>> for Once<D> {
         let guard = match (key, tenant) {
             (Some(key), Some(tenant)) => {
                 let Moment(now) = moment.ok_or_else(|| Problem::internal(PastTheGate))?;
-                let fingerprint = fingerprint(&method, &path, &sent.bytes);
+                let fingerprint = fingerprint(&method, &path, &D::identity(&sent));
                 let held = Held::begin(app, tenant, key, fingerprint, now)?;
                 if let Some(reply) = held.recall(&app.store).await? {
                     return Err(Stopped::Replay(reply));
@@ -121,6 +121,11 @@ impl<D: Decode> FromRequest<Arc<App>> for Once<D> {
 }
 
 impl Guard {
+    /// For what is done without the header.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
     /// Puts the answer into the set that has the effect.
     pub fn remember(&self, set: &mut WriteSet, reply: &Reply) {
         let Some(held) = &self.0 else { return };

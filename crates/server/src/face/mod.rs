@@ -24,5 +24,6 @@ pub mod problem;
 pub mod rates;
 pub mod reply;
 pub mod request_id;
+pub mod session;
 pub mod stamp;
 pub mod telemetry;

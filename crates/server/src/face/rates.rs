@@ -5,7 +5,7 @@
 //! Not here: window arithmetic (the domain's), who has which limit (see `keyring`).
 
 use openevent_domain::ambient::Millis;
-use openevent_domain::id::KeyId;
+use openevent_domain::id::{KeyId, UserId};
 use openevent_domain::rate::{HOUR_MS, Limit, Verdict};
 use openevent_store::rates::Count;
 use openevent_store::{Error, Store, WriteSet};
@@ -34,6 +34,14 @@ pub enum Subject {
     IntakeCrowd,
     /// The static token.
     Operator,
+    /// A person, in all their sessions.
+    User(UserId),
+    /// An address somebody tries to sign in from.
+    SignIn(IpAddr),
+    /// An account somebody tries to sign in to: the hash of its e-mail address, whether there is one or not.
+    Account(String),
+    /// All tries beyond [`ADDRESSES_MAX`].
+    Tries,
 }
 
 impl Subject {
@@ -45,6 +53,10 @@ impl Subject {
             Self::Intake(address) => format!("intake:{address}"),
             Self::IntakeCrowd => "intake:*".to_owned(),
             Self::Operator => "operator".to_owned(),
+            Self::User(id) => id.to_string(),
+            Self::SignIn(address) => format!("sign-in:{address}"),
+            Self::Account(hash) => format!("account:{hash}"),
+            Self::Tries => "sign-in:*".to_owned(),
         }
     }
 
@@ -54,8 +66,11 @@ impl Subject {
             Some(("ip", address)) => address.parse().ok().map(Self::Address),
             Some(("intake", "*")) => Some(Self::IntakeCrowd),
             Some(("intake", address)) => address.parse().ok().map(Self::Intake),
+            Some(("sign-in", "*")) => Some(Self::Tries),
+            Some(("sign-in", address)) => address.parse().ok().map(Self::SignIn),
+            Some(("account", hash)) => Some(Self::Account(hash.to_owned())),
             _ if text == "operator" => Some(Self::Operator),
-            _ => KeyId::parse(text).map(Self::Key),
+            _ => KeyId::parse(text).map(Self::Key).or_else(|| UserId::parse(text).map(Self::User)),
         }
     }
 }
@@ -131,6 +146,7 @@ impl Rates {
         let subject = match subject {
             Subject::Address(_) if is_crowded => Subject::Crowd,
             Subject::Intake(_) if is_crowded => Subject::IntakeCrowd,
+            Subject::SignIn(_) | Subject::Account(_) if is_crowded => Subject::Tries,
             subject => subject.clone(),
         };
         let fresh = || Arc::new(Meter { subject: subject.clone(), state: Mutex::default() });
@@ -153,6 +169,12 @@ impl Rates {
             self.dirty.lock().push(Arc::clone(meter));
         }
         verdict
+    }
+
+    /// Takes a call back that was counted: it was none of those the limit is for.
+    pub fn give_back(&self, meter: &Meter) {
+        let mut state = meter.state.lock();
+        state.calls = state.calls.saturating_sub(1);
     }
 
     /// What a call would be told, without counting it.
@@ -271,6 +293,10 @@ mod tests {
             Subject::Intake(IpAddr::from([192, 0, 2, 1])),
             Subject::Intake("2001:db8::".parse().expect("an address")),
             Subject::Key(KeyId::trusted(format!("key_{}", "0".repeat(32)))),
+            Subject::User(UserId::trusted(format!("usr_{}", "0".repeat(32)))),
+            Subject::SignIn(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),
+            Subject::Account("abc".to_owned()),
+            Subject::Tries,
         ] {
             assert_eq!(Subject::parse(&subject.text()), Some(subject));
         }

@@ -4,6 +4,7 @@
 //! loaded from elsewhere and no page holds a script or a style of its own.
 //! Not here: what pages show (the use cases in `app`), the API.
 
+pub(crate) mod access;
 mod apply;
 pub(crate) mod assets;
 mod events;
@@ -33,6 +34,7 @@ pub(crate) fn routes(document: &Value) -> Router<Arc<App>> {
         .route("/", get(home))
         .route("/docs", get(docs))
         .route("/openapi.json", get(assets::document(document)))
+        .merge(access::routes())
         .merge(assets::routes())
         .merge(apply::routes())
         .merge(events::routes())

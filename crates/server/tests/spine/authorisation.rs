@@ -30,16 +30,30 @@ enum Foreign {
     Own,
     /// The same as everybody.
     Shared,
+    /// 404 for another project; both environments belong to the same one.
+    Kin,
     /// 403: only for admins of the whole instance.
     Refused,
     /// An answer without an end; it is not waited for.
     Endless,
 }
-use Foreign::{Empty, Endless, Missing, Own, Refused, Shared};
+use Foreign::{Empty, Endless, Kin, Missing, Own, Refused, Shared};
 
 /// Route, the scope it asks for, and what strangers get.
 const CASES: &[(&str, &str, Foreign)] = &[
     ("GET /", PUBLIC, Shared),
+    // Pages of people who sign in: others are sent to do so, or the link is not there.
+    ("GET /account", PUBLIC, Shared),
+    ("GET /account/keys", PUBLIC, Shared),
+    ("POST /account/keys", PUBLIC, Shared),
+    ("POST /account/keys/{id}/revoke", PUBLIC, Shared),
+    ("POST /account/password", PUBLIC, Shared),
+    ("POST /account/sessions/{id}/end", PUBLIC, Shared),
+    ("GET /setup/{token}", PUBLIC, Missing),
+    ("POST /setup/{token}", PUBLIC, Missing),
+    ("GET /sign-in", PUBLIC, Shared),
+    ("POST /sign-in", PUBLIC, Shared),
+    ("POST /sign-out", PUBLIC, Shared),
     ("GET /api/health", PUBLIC, Shared),
     ("GET /api/v1", PUBLIC, Shared),
     ("GET /api/v1/api-keys", "*", Own),
@@ -92,9 +106,18 @@ const CASES: &[(&str, &str, Foreign)] = &[
     ("DELETE /api/v1/events/{id}/vendors/{relation_id}", "events:write", Missing),
     ("GET /api/v1/events/{id}/vendors/{relation_id}", "events:read", Missing),
     ("PATCH /api/v1/events/{id}/vendors/{relation_id}", "events:write", Missing),
+    ("GET /api/v1/me", ANY, Own),
     ("POST /api/v1/public/applications/sponsor", PUBLIC, Shared),
     ("POST /api/v1/public/applications/vendor", PUBLIC, Shared),
     ("GET /api/v1/public/applications/{token}", PUBLIC, Shared),
+    ("GET /api/v1/projects", ANY, Own),
+    ("POST /api/v1/projects", "*", Refused),
+    ("GET /api/v1/projects/{name}", ANY, Kin),
+    ("GET /api/v1/projects/{name}/members", "*", Missing),
+    ("POST /api/v1/projects/{name}/members", "*", Missing),
+    ("DELETE /api/v1/projects/{name}/members/{user_id}", "*", Missing),
+    ("GET /api/v1/projects/{name}/members/{user_id}", "*", Missing),
+    ("PATCH /api/v1/projects/{name}/members/{user_id}", "*", Missing),
     ("GET /api/v1/public/events", PUBLIC, Shared),
     ("GET /api/v1/public/events.ics", PUBLIC, Shared),
     ("GET /api/v1/public/events/{id}", PUBLIC, Missing),
@@ -111,6 +134,8 @@ const CASES: &[(&str, &str, Foreign)] = &[
     ("DELETE /api/v1/secrets/{name}", "workflows:write", Missing),
     ("GET /api/v1/secrets/{name}", "workflows:read", Missing),
     ("PUT /api/v1/secrets/{name}", "workflows:write", Own),
+    ("GET /api/v1/sessions", ANY, Empty),
+    ("DELETE /api/v1/sessions/{id}", ANY, Missing),
     ("GET /api/v1/signals", "signals:read", Own),
     ("GET /api/v1/signals/{event_id}", "signals:read", Missing),
     ("POST /api/v1/signals/{event_id}/replay", "events:write", Missing),
@@ -124,6 +149,11 @@ const CASES: &[(&str, &str, Foreign)] = &[
     ("POST /api/v1/sponsors/{id}/approve", "*", Refused),
     ("POST /api/v1/sponsors/{id}/reject", "*", Refused),
     ("GET /api/v1/stream", "signals:read", Endless),
+    ("GET /api/v1/users", "*", Refused),
+    ("POST /api/v1/users", "*", Refused),
+    ("DELETE /api/v1/users/{id}", "*", Refused),
+    ("GET /api/v1/users/{id}", "*", Refused),
+    ("PATCH /api/v1/users/{id}", "*", Refused),
     ("GET /api/v1/vendors", "vendors:read", Shared),
     ("POST /api/v1/vendors", "*", Refused),
     ("GET /api/v1/vendors.csv", "vendors:read", Shared),
@@ -210,10 +240,17 @@ async fn things(bed: &Bed) -> BTreeMap<&'static str, String> {
         assert_eq!(put.status, 201, "{path}: {}", put.text());
     }
     let (webhook, delivery) = delivered(bed).await;
+    let user = member(bed).await;
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     let told = bed.data("/api/v1/audit?limit=1").await;
     BTreeMap::from([
         ("audit/{id}", text(&told[0]["id"])),
+        ("users/{id}", user.clone()),
+        ("members/{user_id}", user),
+        ("projects/{name}", "default".to_owned()),
+        ("sessions/{id}", format!("ses_{}", "0".repeat(32))),
+        ("setup/{token}", "0".repeat(64)),
+        ("keys/{id}", key.clone()),
         ("events/{id}", event),
         ("tasks/{task_id}", task),
         ("budget/{item_id}", item),
@@ -243,6 +280,15 @@ async fn delivered(bed: &Bed) -> (String, String) {
     assert_eq!(tested.status, 202, "{}", tested.text());
     bed.until(tested.header("location").expect("a location"), |test| test["status"] == "failed").await;
     (webhook, tested.json()["data"]["id"].as_str().expect("an id").to_owned())
+}
+
+/// Somebody who belongs to our project.
+async fn member(bed: &Bed) -> String {
+    let email = format!("{MARK}@example.org");
+    let user = made(bed, "/api/v1/users", json!({"email": email, "password": "correct horse battery"})).await;
+    let body = json!({"email": email, "role": "viewer"});
+    assert_eq!(made(bed, "/api/v1/projects/default/members", body).await, user);
+    user
 }
 
 /// An application from outside, made while the public saw the event: its id, and the applicant's token.
@@ -413,7 +459,7 @@ async fn strangers(bed: &Bed) -> [String; 2] {
 }
 
 /// Lists that show who asked for what, so that being asked changes them.
-const MOVING: [&str; 2] = ["GET /api/v1/api-keys", "GET /api/v1/audit"];
+const MOVING: [&str; 3] = ["GET /api/v1/api-keys", "GET /api/v1/audit", "GET /api/v1/projects"];
 
 /// Everything of ours that can be read, as we see it.
 async fn seen(bed: &Bed, cases: &[Case]) -> Vec<(&'static str, String)> {
@@ -448,6 +494,7 @@ fn check_foreign(case: &Case, reply: &Reply) {
             assert_eq!((reply.status, &list["data"]), (200, &json!([])), "{name}");
             assert!(list["meta"]["total"].as_i64().is_none_or(|total| total == 0), "{name}");
         }
+        Kin => assert!(matches!(reply.status, 200 | 404), "{name}"),
         Own | Shared => assert!(!matches!(reply.status, 401 | 403 | 404 | 500..), "{name}"),
         Endless => {}
     }
@@ -484,7 +531,11 @@ async fn who_may_only_read_changes_nothing() {
         for case in cases.iter().filter(|case| case.is_protected() && case.foreign != Endless) {
             let reply = case.ask(bed, Some(&viewer), "{}").await;
             let may_read = case.method == "GET" && (case.scope == ANY || case.scope.ends_with(":read"));
-            let expected = if may_read { 200 } else { 403 };
+            let expected = match case.scope {
+                _ if may_read => 200,
+                ANY => 404,
+                _ => 403,
+            };
             assert_eq!(reply.status, expected, "{}: {}", case.route, reply.text());
         }
         check_unchanged(bed, &cases, &before).await;

@@ -55,9 +55,17 @@ struct Counting(AtomicU64);
 impl Chance for Counting {
     fn fill(&self, bytes: &mut [u8]) {
         for byte in bytes {
-            *byte = (self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8;
+            *byte = mixed(self.0.fetch_add(1, Ordering::Relaxed));
         }
     }
+}
+
+/// Neighbours in the count share nothing that shows: two keys are never alike.
+fn mixed(count: u64) -> u8 {
+    let spread = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let once = (spread ^ (spread >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (twice >> 56) as u8
 }
 
 /// Kept until the test ends: dropping it removes the data.
