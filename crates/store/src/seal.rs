@@ -190,6 +190,10 @@ impl KeyFile {
         let draft = PathBuf::from(name);
         let text: String = keys.iter().map(|key| STANDARD.encode(key.bytes) + "\n").collect();
         let write = || {
+            // A node on PostgreSQL may never have had a reason to make its folder.
+            if let Some(folder) = self.folder() {
+                fs::create_dir_all(folder)?;
+            }
             let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(&draft)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()
@@ -198,9 +202,13 @@ impl KeyFile {
         Ok(draft)
     }
 
+    fn folder(&self) -> Option<&Path> {
+        self.0.parent().filter(|folder| !folder.as_os_str().is_empty())
+    }
+
     fn sync_folder(&self) -> Result<(), SealError> {
-        let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+        let folder = File::open(self.folder().unwrap_or(Path::new(".")));
+        let synced = folder.and_then(|folder| folder.sync_all());
         synced.map_err(|cause| self.cannot(cause))
     }
 

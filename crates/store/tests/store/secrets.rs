@@ -142,3 +142,12 @@ fn a_file_of_something_else_is_no_key_file() {
         assert!(file.read_or_make(chance()).is_err());
     }
 }
+
+#[test]
+fn the_first_key_makes_the_folder_it_lies_in() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = KeyFile::at(dir.path().join("not/yet/openevent.key"));
+    let sealed = seal(&file.read_or_make(chance()).expect("a key"), "one");
+    let sealer = file.read().expect("readable").expect("there");
+    assert_eq!(sealer.open("owner", &sealed).expect("opened"), b"one");
+}
