@@ -8,6 +8,7 @@ use crate::bed::{Bed, JSON, OPERATOR, YAML, code, on_both, workflow};
 use crate::events::{create, id, patch};
 use crate::people;
 use openevent_domain::tenant::Environment;
+use openevent_testkit::Receiver;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -179,6 +180,24 @@ async fn admit(bed: &Bed) {
     assert!(!text.contains(key["key"].as_str().expect("a key")), "{text}");
 }
 
+/// Calls everything about webhooks.
+async fn subscribe(bed: &Bed) {
+    let receiver = Receiver::start().await;
+    let body = json!({"name": "hook", "url": receiver.url("/hook"), "events": ["nobody.*"]});
+    let webhook = plain_call(bed, "POST:/api/v1/webhooks", body).await;
+    let (at, operation) = (format!("/api/v1/webhooks/{}", id(&webhook)), "/api/v1/webhooks/{id}");
+    json_call(bed, &format!("PATCH:{operation}"), &at, json!({"name": "other"})).await;
+    json_call(bed, &format!("POST:{operation}/rotate"), &format!("{at}/rotate"), json!({})).await;
+    json_call(bed, &format!("POST:{operation}/recover"), &format!("{at}/recover?since=0"), json!({})).await;
+    let sent = json_call(bed, &format!("POST:{operation}/test"), &format!("{at}/test"), json!({})).await;
+    let again = format!("{at}/deliveries/{}/redeliver", id(&sent));
+    let redeliver = format!("POST:{operation}/deliveries/{{delivery_id}}/redeliver");
+    json_call(bed, &redeliver, &again, json!({})).await;
+    json_call(bed, &format!("DELETE:{operation}"), &at, json!({})).await;
+    let text = Value::from(rows(bed).await).to_string();
+    assert!(!text.contains("whsec_"), "{text}");
+}
+
 /// Calls everything about people and projects.
 async fn welcome(bed: &Bed) {
     let ada = people::admin(bed).await;
@@ -210,6 +229,7 @@ async fn every_operation_that_writes_leaves_a_row() {
         bring(bed).await;
         automate(bed).await;
         admit(bed).await;
+        subscribe(bed).await;
         welcome(bed).await;
         let rows = rows(bed).await;
         let told: BTreeSet<&str> = rows.iter().filter_map(|row| row["requestId"].as_str()).collect();
