@@ -34,6 +34,12 @@ pub fn announce(
     Ok(())
 }
 
+/// What is told of something: the members of an object that are there.
+pub fn present(told: &Value) -> Map<String, Value> {
+    let told = told.as_object().cloned().unwrap_or_default();
+    told.into_iter().filter(|(_, value)| !value.is_null()).collect()
+}
+
 /// Whether a payload has the members its schema names and no others, as the schema says. A name that is not built in
 /// has no description.
 fn is_as_described(name: &str, payload: &Map<String, Value>) -> bool {

@@ -4,7 +4,7 @@
 //! commit. An applicant's token is known to nobody but them: its hash is stored.
 //! Not here: what a decision makes of a relation (the domain's `planning::application`).
 
-use crate::app::announce::announce;
+use crate::app::announce::{announce, present};
 use crate::app::audit::{self, Act, Who, note};
 use crate::app::events::ATTEMPTS_MAX;
 use crate::app::parts::{self, Hung, Part, Placed, branch};
@@ -104,7 +104,7 @@ pub async fn enrol(
         "contactName": entry.profile.contact_name, "contactEmail": entry.profile.contact_email,
     });
     let tenant = app.keyring.operator().tenant.clone();
-    announce(app, &mut set, &tenant, applied(side), &entry.id, members(&told), now)?;
+    announce(app, &mut set, &tenant, applied(side), &entry.id, present(&told), now)?;
     let word = if side == Side::Vendor { "vendor.apply" } else { "sponsor.apply" };
     let act = Act::made(word, &entry.id, &entry.profile);
     set.add_audit(&audit::row(app.chance.as_ref(), instance(), &Who::public(origin), act, now));
@@ -117,11 +117,6 @@ fn applied(side: Side) -> &'static str {
         Side::Vendor => "vendor.applied",
         Side::Sponsor => "sponsor.applied",
     }
-}
-
-fn members(told: &Value) -> Map<String, Value> {
-    let told = told.as_object().cloned().unwrap_or_default();
-    told.into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
 /// Takes in an application to a public event.
@@ -213,7 +208,7 @@ async fn check_free(app: &App, tenant: &Tenant, event: &Event, entry: &EntryReco
 
 fn told(event: &Event, made: &Hung<Application>, entry: &EntryRecord) -> Map<String, Value> {
     let (body, side) = (&made.body, entry.side);
-    members(&json!({
+    present(&json!({
         "eventId": event.id, "eventTitle": event.plan.title, "applicationId": made.id, "status": body.status,
         format!("{}Id", side.as_str()): entry.id, format!("{}Name", side.as_str()): entry.profile.name,
         side.group_field(): entry.profile.group(), "message": body.message, "proposedBudget": body.proposed_budget,

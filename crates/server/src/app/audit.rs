@@ -224,11 +224,9 @@ pub async fn list(app: &App, caller: &Caller, list: &List) -> Result<Reply, Prob
     };
     let mut rows = app.store.audits(&tenant, &filter, order, &place, list.limit + 1).await?;
     let total = app.store.audits_count(&tenant, &filter).await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id));
+    let meta = list.cut(&mut rows, total, |row| cursor(&row.id));
     let shown: Vec<_> = rows.iter().map(Shown::of).collect();
-    Ok(list.reply(&shown, &list.meta(total, has_more, next)))
+    Ok(list.reply(&shown, &meta))
 }
 
 /// One row of the caller's project, or of the instance.

@@ -4,7 +4,7 @@
 //! otherwise it is decided again. Its signals are in the same write set. What changes nothing says nothing.
 //! Not here: the rules (the domain), what hangs on an event, calendars (see `calendar`).
 
-use crate::app::announce::announce;
+use crate::app::announce::{announce, present};
 use crate::app::audit::{Act, note};
 use crate::app::parts::{self, Hung};
 use crate::app::{forms, relations, tasks};
@@ -513,9 +513,7 @@ fn tell(
         "eventId": event.id, "title": plan.title, "status": event.state.status(), "startDate": plan.start_at,
         "endDate": plan.end_at, "timezone": plan.timezone, "eventType": plan.event_type, "isPublic": plan.is_public,
     });
-    let told =
-        told.as_object().cloned().unwrap_or_default().into_iter().filter(|(_, value)| !value.is_null());
-    let payload = told.chain(more).collect();
+    let payload = present(&told).into_iter().chain(more).collect();
     announce(app, set, tenant, name, event.id.as_str(), payload, now)
 }
 

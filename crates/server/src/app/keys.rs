@@ -113,11 +113,9 @@ pub async fn list(app: &App, caller: &Caller, list: &List, now: Millis) -> Resul
     };
     let mut rows = app.store.project_keys(&caller.project_id, &filter, &place, list.limit + 1).await?;
     let total = app.store.project_keys_count(&caller.project_id, &filter).await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id));
+    let meta = list.cut(&mut rows, total, |row| cursor(&row.id));
     let shown: Vec<_> = rows.iter().map(|row| Shown::of(row, now)).collect();
-    Ok(list.reply(&shown, &list.meta(total, has_more, next)))
+    Ok(list.reply(&shown, &meta))
 }
 
 /// A key the caller sees.

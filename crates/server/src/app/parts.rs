@@ -202,11 +202,9 @@ pub async fn page<P: Part>(
     let place = list.after::<String>()?.map_or(Place::Offset(list.offset()), Place::After);
     let mut rows = app.store.parts(branch, filter, &place, list.limit + 1).await?;
     let total = app.store.parts_count(branch, filter, COUNT_MAX).await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id));
+    let meta = list.cut(&mut rows, total, |row| cursor(&row.id));
     let parts = rows.into_iter().map(Hung::<P>::of).collect::<Result<Vec<_>, _>>()?;
-    Ok((parts, list.meta(total, has_more, next)))
+    Ok((parts, meta))
 }
 
 /// The answer that shows a part after a change.

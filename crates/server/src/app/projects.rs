@@ -106,13 +106,11 @@ pub async fn list(app: &App, caller: &Caller, list: &List) -> Result<Reply, Prob
     };
     let mut rows = app.store.projects(&place, list.limit + 1).await?;
     let total = app.store.projects_count().await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id));
+    let meta = list.cut(&mut rows, total, |row| cursor(&row.id));
     let own = of(app, caller).await?;
     let role = |project: &Project| own.iter().find(|view| view.id == project.id.as_str())?.role;
     let views: Vec<_> = rows.iter().map(|row| shown(row, role(row))).collect();
-    Ok(list.reply(&views, &list.meta(total, has_more, next)))
+    Ok(list.reply(&views, &meta))
 }
 
 /// Makes a project; a person who makes one owns it.

@@ -4,7 +4,7 @@
 //! with what they do to the budget.
 //! Not here: the moves there are (the domain's `planning::relation`), applications.
 
-use crate::app::announce::announce;
+use crate::app::announce::{announce, present};
 use crate::app::audit::{Act, note};
 use crate::app::budget::currency;
 use crate::app::directory::{self, Viewer};
@@ -385,10 +385,8 @@ fn tell(
         "status": status, "previousStatus": before, "amount": money,
         "currency": money.map(|_| currency(event)), "category": category, "tier": body.tier, "applicationId": cause,
     });
-    let told = told.as_object().cloned().unwrap_or_default();
-    let payload: Map<_, _> = told.into_iter().filter(|(_, value)| !value.is_null()).collect();
     let name = format!("{}.{}", side.as_str(), status.as_str());
-    announce(app, set, &caller.tenant, &name, relation.id.as_str(), payload, now)
+    announce(app, set, &caller.tenant, &name, relation.id.as_str(), present(&told), now)
 }
 
 /// Whether somebody is confirmed for an event.

@@ -131,11 +131,9 @@ pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Prob
     };
     let mut rows = app.store.runs(tenant, &filter, &place, list.limit + 1).await?;
     let total = app.store.runs_count(tenant, &filter).await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id));
+    let meta = list.cut(&mut rows, total, |row| cursor(&row.id));
     let shown: Vec<Value> = rows.iter().map(summary).collect();
-    Ok(list.reply(&shown, &list.meta(total, has_more, next)))
+    Ok(list.reply(&shown, &meta))
 }
 
 /// One run with its tasks.

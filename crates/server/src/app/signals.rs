@@ -380,11 +380,9 @@ pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Prob
     };
     let mut rows = app.store.signals(tenant, &filter, order, place, list.limit + 1).await?;
     let total = app.store.signals_count(tenant, &filter).await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&(row.received_at, row.seq)));
+    let meta = list.cut(&mut rows, total, |row| cursor(&(row.received_at, row.seq)));
     let shown: Vec<Value> = rows.iter().map(summary).collect();
-    Ok(list.reply(&shown, &list.meta(total, has_more, next)))
+    Ok(list.reply(&shown, &meta))
 }
 
 /// The whole story of one signal.

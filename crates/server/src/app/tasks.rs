@@ -4,7 +4,7 @@
 //! raised once for a task, `task.completed` when it is completed for the first time.
 //! Not here: the rules (the domain's `planning::task`).
 
-use crate::app::announce::announce;
+use crate::app::announce::{announce, present};
 use crate::app::audit::{Act, note};
 use crate::app::events::{ATTEMPTS_MAX, again};
 use crate::app::forms;
@@ -25,7 +25,7 @@ use openevent_domain::tenant::Tenant;
 use openevent_store::planning::events::EventRecord;
 use openevent_store::planning::parts::{Basis, Branch, Filter, Kind};
 use openevent_store::{Error, WriteSet};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 impl Part for Task {
     type Id = TaskId;
@@ -246,7 +246,5 @@ fn tell(
         "eventId": branch.event, "taskId": task.id, "title": body.title, "status": body.status,
         "priority": body.priority, "category": body.category, "assignee": body.assignee, "dueDate": body.due_date,
     });
-    let told = told.as_object().cloned().unwrap_or_default();
-    let payload: Map<_, _> = told.into_iter().filter(|(_, value)| !value.is_null()).collect();
-    announce(app, set, &branch.tenant, name, task.id.as_str(), payload, now)
+    announce(app, set, &branch.tenant, name, task.id.as_str(), present(&told), now)
 }

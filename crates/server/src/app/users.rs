@@ -92,11 +92,9 @@ pub async fn list(app: &App, list: &List) -> Result<Reply, Problem> {
     };
     let mut rows = app.store.users(&place, list.limit + 1).await?;
     let total = app.store.users_count().await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id));
+    let meta = list.cut(&mut rows, total, |row| cursor(&row.id));
     let views: Vec<_> = rows.iter().map(shown).collect();
-    Ok(list.reply(&views, &list.meta(total, has_more, next)))
+    Ok(list.reply(&views, &meta))
 }
 
 /// An account as it is stored.

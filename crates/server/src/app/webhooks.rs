@@ -100,11 +100,9 @@ pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Prob
     };
     let mut rows = app.store.webhooks(tenant, status, &place, list.limit + 1).await?;
     let total = app.store.webhooks_count(tenant, status).await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&(row.created_at, row.id.as_str())));
+    let meta = list.cut(&mut rows, total, |row| cursor(&(row.created_at, row.id.as_str())));
     let webhooks: Vec<_> = rows.iter().map(shown).collect();
-    Ok(list.reply(&webhooks, &list.meta(total, has_more, next)))
+    Ok(list.reply(&webhooks, &meta))
 }
 
 /// One webhook.

@@ -80,6 +80,14 @@ impl List {
         if is_known { self.offset() + rows as i64 } else { total }
     }
 
+    /// Takes off the one row too many that a page is read with, and says what the page says about itself.
+    pub fn cut<T>(&self, rows: &mut Vec<T>, total: i64, cursor: impl Fn(&T) -> String) -> ListMeta {
+        let has_more = rows.len() as i64 > self.limit;
+        rows.truncate(self.limit as usize);
+        let next = rows.last().filter(|_| has_more).map(cursor);
+        self.meta(total, has_more, next)
+    }
+
     /// The meta of this page.
     pub fn meta(&self, total: i64, has_more: bool, next_cursor: Option<String>) -> ListMeta {
         let total_pages = (total + self.limit - 1) / self.limit;

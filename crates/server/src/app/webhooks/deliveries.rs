@@ -129,11 +129,9 @@ pub async fn list(app: &App, tenant: &Tenant, id: &str, list: &List) -> Result<R
     let place = list.after::<i64>()?.map_or_else(|| Place::Offset(list.offset()), Place::After);
     let mut rows = app.store.deliveries(tenant, &filter, place, list.limit + 1).await?;
     let total = app.store.deliveries_count(tenant, &filter).await?;
-    let has_more = rows.len() as i64 > list.limit;
-    rows.truncate(list.limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.seq));
+    let meta = list.cut(&mut rows, total, |row| cursor(&row.seq));
     let shown = with_attempts(app, tenant, &rows).await?;
-    Ok(list.reply(&shown, &list.meta(total, has_more, next)))
+    Ok(list.reply(&shown, &meta))
 }
 
 /// One delivery.
