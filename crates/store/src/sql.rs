@@ -4,6 +4,7 @@
 //! Not here: what statements mean; each feature file holds its own.
 
 use crate::value::Value;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
@@ -42,6 +43,9 @@ pub(crate) enum Kind {
     Text,
 }
 
+/// Rows of a searchable table that SQLite takes in one statement: a power of two.
+const TOGETHER: usize = 128;
+
 /// A statement over many rows at once: the rows of all write sets in a group become one statement
 /// (`UNNEST` on PostgreSQL, one cached statement stepped per row on SQLite, where a row costs no round trip).
 #[derive(Debug)]
@@ -51,6 +55,8 @@ pub(crate) struct Bulk {
     /// Columns in the order of a row's values.
     pub columns: &'static [(&'static str, Kind)],
     action: Action,
+    /// Rows of one statement on SQLite.
+    together: usize,
     texts: [OnceLock<String>; 2],
 }
 
@@ -67,7 +73,18 @@ impl Bulk {
         columns: &'static [(&'static str, Kind)],
         suffix: &'static str,
     ) -> Self {
-        Self { table, columns, action: Action::Insert { suffix }, texts: [OnceLock::new(), OnceLock::new()] }
+        let texts = [OnceLock::new(), OnceLock::new()];
+        Self { table, columns, action: Action::Insert { suffix }, together: 1, texts }
+    }
+
+    /// The same for a table with a search index. On SQLite each statement that changes such a table after the first
+    /// has FTS5 write out what it holds in memory, so that there many rows are one statement.
+    pub(crate) const fn insert_searchable(
+        table: &'static str,
+        columns: &'static [(&'static str, Kind)],
+    ) -> Self {
+        let texts = [OnceLock::new(), OnceLock::new()];
+        Self { table, columns, action: Action::Insert { suffix: "" }, together: TOGETHER, texts }
     }
 
     /// `UPDATE table SET set WHERE table.key = given.key guard`. In `set` and `guard` the given row is `given`.
@@ -82,6 +99,7 @@ impl Bulk {
             table,
             columns,
             action: Action::Update { set, key, guard },
+            together: 1,
             texts: [OnceLock::new(), OnceLock::new()],
         }
     }
@@ -94,6 +112,23 @@ impl Bulk {
     /// The text for a database.
     pub(crate) fn text(&self, dialect: Dialect) -> &str {
         self.texts[dialect as usize].get_or_init(|| self.write(dialect))
+    }
+
+    /// How many rows SQLite takes in one statement, at most.
+    pub(crate) fn together(&self) -> usize {
+        self.together
+    }
+
+    /// The text for so many rows on SQLite.
+    pub(crate) fn text_of_rows(&self, rows: usize) -> Cow<'_, str> {
+        let mut text = Cow::Borrowed(self.text(Dialect::Sqlite));
+        let width = self.columns.len();
+        for row in 1..rows {
+            let holders: Vec<_> =
+                (1..=width).map(|n| self.holder(row * width + n, Dialect::Sqlite)).collect();
+            let _ = write!(text.to_mut(), ", ({})", holders.join(", "));
+        }
+        text
     }
 
     fn write(&self, dialect: Dialect) -> String {
@@ -134,7 +169,7 @@ impl Bulk {
     }
 
     fn holder(&self, n: usize, dialect: Dialect) -> String {
-        match (dialect, self.columns[n - 1].1) {
+        match (dialect, self.columns[(n - 1) % self.columns.len()].1) {
             (Dialect::Sqlite, _) => format!("${n}"),
             (Dialect::Postgres, Kind::Int) => format!("${n}::bigint[]"),
             (Dialect::Postgres, Kind::Text) => format!("${n}::text[]"),
@@ -205,6 +240,13 @@ impl Select {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_a_searchable_table_may_be_one_statement() {
+        static ROWS: Bulk = Bulk::insert_searchable("t", &[("a", Kind::Text), ("b", Kind::Int)]);
+        assert_eq!(ROWS.text_of_rows(1), ROWS.text(Dialect::Sqlite));
+        assert_eq!(ROWS.text_of_rows(3).trim(), "INSERT INTO t (a, b) VALUES ($1, $2) , ($3, $4), ($5, $6)");
+    }
 
     #[test]
     fn one_bulk_insert_has_a_text_for_each_database() {

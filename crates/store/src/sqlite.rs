@@ -6,7 +6,7 @@
 use crate::Error;
 use crate::catalogue::Planned;
 use crate::group::{self, Job, Plan};
-use crate::sql::Dialect;
+use crate::sql::{Bulk, Dialect};
 use crate::value::{Row, Value};
 use crate::wake::Wake;
 use crate::write::{Expect, Write};
@@ -112,13 +112,27 @@ impl Writer {
 
     fn execute(&self, plan: &Plan<'_>) -> Result<(), Error> {
         for (bulk, rows) in &plan.bulks {
-            let mut statement = self.connection.prepare_cached(bulk.text(Dialect::Sqlite)).map_err(error)?;
-            for row in rows {
-                bind(&mut statement, row)?;
-                statement.raw_execute().map_err(error)?;
+            // Halves, so that there are few texts to prepare.
+            let (mut count, mut rest) = (bulk.together(), rows.as_slice());
+            while !rest.is_empty() {
+                let (whole, fewer) = rest.split_at(rest.len() - rest.len() % count);
+                self.execute_rows(bulk, count, whole)?;
+                (count, rest) = (count / 2, fewer);
             }
         }
         plan.writes.iter().try_for_each(|write| self.execute_one(write))
+    }
+
+    /// So many rows a statement.
+    fn execute_rows(&self, bulk: &Bulk, count: usize, rows: &[&[Value]]) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.connection.prepare_cached(&bulk.text_of_rows(count)).map_err(error)?;
+        rows.chunks(count).try_for_each(|rows| {
+            bind(&mut statement, rows.iter().copied().flatten())?;
+            statement.raw_execute().map(drop).map_err(error)
+        })
     }
 
     fn execute_one(&self, write: &Write) -> Result<(), Error> {
@@ -199,9 +213,13 @@ fn value(value: ValueRef<'_>) -> Result<Value, Error> {
     }
 }
 
-fn bind(statement: &mut CachedStatement<'_>, args: &[Value]) -> Result<(), Error> {
-    debug_assert_eq!(statement.parameter_count(), args.len());
-    for (n, arg) in args.iter().enumerate() {
+fn bind<'a>(
+    statement: &mut CachedStatement<'_>,
+    args: impl IntoIterator<Item = &'a Value>,
+) -> Result<(), Error> {
+    let mut count = 0;
+    for (n, arg) in args.into_iter().enumerate() {
+        count = n + 1;
         debug_assert!(statement.parameter_name(n + 1).is_some_and(|name| name[1..] == (n + 1).to_string()));
         let bound = match arg {
             Value::Null => statement.raw_bind_parameter(n + 1, rusqlite::types::Null),
@@ -210,6 +228,7 @@ fn bind(statement: &mut CachedStatement<'_>, args: &[Value]) -> Result<(), Error
         };
         bound.map_err(error)?;
     }
+    debug_assert_eq!(statement.parameter_count(), count);
     Ok(())
 }
 

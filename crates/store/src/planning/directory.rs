@@ -61,7 +61,7 @@ pub enum Place {
     After(i64, i64, String),
 }
 
-static ADD: Bulk = Bulk::insert(
+static ADD: Bulk = Bulk::insert_searchable(
     "directory",
     &[
         ("review", Kind::Text),
@@ -80,7 +80,6 @@ static ADD: Bulk = Bulk::insert(
         ("side", Kind::Text),
         ("created_at", Kind::Int),
     ],
-    "",
 );
 static CHANGE: Sql = Sql::same(
     "UPDATE directory SET review = $1, reviewed_at = $2, reason = $3, profile = $4, sort_word = $5, group_key = $6, \

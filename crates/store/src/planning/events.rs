@@ -30,7 +30,7 @@ pub struct EventRecord {
     pub key: Key,
 }
 
-static ADD: Bulk = Bulk::insert(
+static ADD: Bulk = Bulk::insert_searchable(
     "events",
     &[
         ("plan", Kind::Text),
@@ -56,7 +56,6 @@ static ADD: Bulk = Bulk::insert(
         ("touched", Kind::Int),
         ("created_at", Kind::Int),
     ],
-    "",
 );
 static CHANGE: Sql = Sql::same(
     "UPDATE events SET plan = $1, status = $2, status_at = $3, status_from = $4, starts_at = $5, event_type = $6, \
