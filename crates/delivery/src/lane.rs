@@ -152,9 +152,14 @@ impl Lane {
         };
         self.spilled |= found.len() as i64 >= limit;
         for job in found {
-            if !self.known.contains(&job.id) && !meanwhile.contains(&job.id) {
-                self.enqueue(job);
+            if self.known.contains(&job.id) || meanwhile.contains(&job.id) {
+                continue;
             }
+            if self.queued_bytes >= QUEUE_BYTES_MAX {
+                self.spilled = true;
+                return;
+            }
+            self.enqueue(job);
         }
     }
 
@@ -168,21 +173,15 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openevent_domain::id::WebhookId;
-    use openevent_domain::tenant::Tenant;
-    use openevent_store::deliveries::{Owed, OwedBody};
+    use crate::fixtures::owed;
+    use openevent_store::deliveries::OwedBody;
 
     fn job(n: usize) -> Job {
-        Job::stored(Owed {
-            id: DeliveryId::trusted(format!("wh_1_{n}")),
-            tenant: Tenant::trusted("t".into()),
-            webhook_id: WebhookId::trusted("wh_1".into()),
-            signal_id: None,
-            name: "a".into(),
-            body: OwedBody::Signal(0, "{}".into()),
-            tries: 0,
-            attempts: 0,
-        })
+        job_of(n, "{}".into())
+    }
+
+    fn job_of(n: usize, payload: String) -> Job {
+        Job::stored(owed(n, OwedBody::Signal(0, payload)))
     }
 
     #[test]
@@ -213,6 +212,22 @@ mod tests {
         lane.read(Some(vec![job(0), job(1)]), limit);
 
         assert_eq!((lane.len(), lane.wants_to_read(0)), (2, None));
+    }
+
+    #[test]
+    fn what_the_disk_gives_is_taken_in_as_far_as_there_is_room_for_its_bytes() {
+        let mut lane = Lane::new(1);
+        let big = |n| job_of(n, "x".repeat(QUEUE_BYTES_MAX / 4));
+        lane.begin_reading();
+
+        lane.read(Some((0..6).map(big).collect()), 100);
+        let held = lane.len();
+        while lane.start().is_some() {
+            lane.ended(true);
+        }
+
+        assert_eq!(held, 4);
+        assert!(lane.wants_to_read(0).is_some(), "the rest is read when there is room");
     }
 
     #[test]

@@ -7,6 +7,8 @@
 mod attempt;
 mod book;
 mod dispatcher;
+#[cfg(test)]
+mod fixtures;
 mod job;
 mod keys;
 mod lane;

@@ -88,11 +88,13 @@ impl Recorder {
 
     /// Disables a webhook if it has failed too often, keeps what is owed to it and tells whoever listens.
     async fn disable_if_due(&self, webhook: &WebhookId, tally: &Tally) {
-        let done = self.try_disable(webhook, tally).await;
-        if let Err(cause) = done
-            && !matches!(cause, Error::Missed(_))
-        {
-            // The next failure, or the next look at what is owed, comes back to it.
+        let mut done = self.try_disable(webhook, tally).await;
+        if matches!(done, Err(Error::Missed(_))) {
+            // Somebody else was first; what is left is to hold what this batch has exhausted.
+            done = self.try_disable(webhook, tally).await;
+        }
+        if let Err(cause) = done {
+            // The next failure comes back to it.
             tracing::warn!(
                 webhook.id = %webhook,
                 error = &cause as &dyn std::error::Error,
@@ -164,10 +166,10 @@ fn why(outcome: &Outcome) -> String {
     }
 }
 
-/// Counts in the order the attempts ended. Tests count for nothing.
+/// Counts in the order the attempts ended.
 fn tally(batch: &[Outcome]) -> BTreeMap<WebhookId, Tally> {
     let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
-    for outcome in batch.iter().filter(|outcome| !outcome.job.is_test()) {
+    for outcome in batch.iter().filter(|outcome| outcome.job.counts()) {
         let tally = tallies.entry(outcome.job.webhook_id.clone()).or_default();
         if outcome.verdict == Verdict::Delivered {
             tally.has_success = true;
@@ -188,4 +190,83 @@ fn tally(batch: &[Outcome]) -> BTreeMap<WebhookId, Tally> {
 /// When the delivery of an outcome is due again.
 pub(crate) fn again_at(outcome: &Outcome) -> Option<Millis> {
     if let Verdict::Again(at) = outcome.verdict { Some(at) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{Still, owe, owed, store, webhook, webhook_id};
+    use crate::job::Job;
+    use openevent_store::Location;
+    use openevent_store::deliveries::{Attempt, Filter, OwedBody, Place};
+    use openevent_store::webhooks::WebhookRecord;
+    use openevent_testkit::temp_sqlite;
+
+    /// Another node, which disables the webhook between our look and our write.
+    #[derive(Debug)]
+    struct Rival(Arc<Store>);
+
+    impl Herald for Rival {
+        fn attend(&self, _: Arc<str>) {}
+
+        fn disabled(&self, _: &mut WriteSet, webhook: &WebhookRecord, reason: &str, now: Millis) {
+            let mut set = WriteSet::new();
+            set.disable_webhook(&webhook.id, reason, now);
+            let submitted = || tokio::runtime::Handle::current().block_on(self.0.submit(set));
+            tokio::task::block_in_place(submitted).expect("the rival is first");
+        }
+    }
+
+    fn failed(n: usize, body: OwedBody) -> Outcome {
+        let job = Job::stored(owed(n, body));
+        let attempt = Attempt {
+            delivery_id: job.id.clone(),
+            n: 1,
+            webhook_id: job.webhook_id.clone(),
+            at: 5,
+            duration_ms: 1,
+            status: None,
+            error: Some("why".into()),
+            answer: None,
+        };
+        Outcome { job, attempt, verdict: Verdict::GivenUp, ended_at: 6 }
+    }
+
+    #[test]
+    fn only_failures_of_the_receiver_are_held_against_a_webhook() {
+        let mut batch: Vec<_> = (0..9).map(|n| failed(n, OwedBody::Gone)).collect();
+        batch.extend((9..18).map(|n| failed(n, OwedBody::Whole("{}".into()))));
+        assert!(tally(&batch).is_empty());
+
+        batch.push(failed(18, OwedBody::Signal(0, "{}".into())));
+
+        let tallies = tally(&batch);
+        let one = &tallies[&webhook_id()];
+        assert_eq!((tallies.len(), one.trailing, one.exhausted.len()), (1, 1, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_exhausted_is_held_also_when_another_node_was_first_to_disable() {
+        let file = temp_sqlite();
+        let store = store(Location::File(file.path())).await;
+        let tenant = webhook(&store).await.tenant;
+        let recorder = Recorder {
+            store: Arc::clone(&store),
+            clock: Arc::new(Still::default()),
+            herald: Arc::new(Rival(Arc::clone(&store))),
+            stop: CancellationToken::new(),
+        };
+        let mut batch = Vec::new();
+        for n in 0..5 {
+            owe(&store, n, "us").await;
+            batch.push(failed(n, OwedBody::Signal(0, "{}".into())));
+        }
+
+        assert!(recorder.record(&batch).await);
+
+        let filter = Filter { webhook_id: Some(webhook_id()), ..Filter::default() };
+        let rows = store.deliveries(&tenant, &filter, Place::Offset(0), 10).await.unwrap();
+        let held: Vec<_> = rows.iter().filter(|row| row.status == Status::Held).collect();
+        assert_eq!((rows.len(), held.len()), (5, 5), "{rows:?}");
+    }
 }

@@ -60,14 +60,10 @@ impl Upkeep {
         }
     }
 
-    /// Gives everything back.
+    /// Gives everything back. The lease is left to expire: what was decided before and is committed only now is in the hand
+    /// of this node still, and others take it over for want of it.
     pub(crate) async fn end(&self) -> Result<(), Error> {
-        self.store.release_deliveries(&self.holder).await?;
-        if self.is_shared() {
-            self.store.lease_drop(&lease(&self.holder), &self.holder).await
-        } else {
-            Ok(())
-        }
+        self.store.release_deliveries(&self.holder).await
     }
 
     /// Looks.
@@ -130,4 +126,44 @@ impl Upkeep {
 
 fn lease(holder: &str) -> String {
     format!("{LEASE}{holder}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{Still, owe, store, webhook, webhook_id};
+    use openevent_testkit::postgres_url;
+
+    fn node(store: &Arc<Store>, clock: &Arc<Still>, holder: &str) -> Upkeep {
+        let clock: Arc<dyn Clock> = Arc::<Still>::clone(clock);
+        Upkeep::new(Arc::clone(store), Arc::new(Keys::of(None)), clock, holder.into())
+    }
+
+    #[tokio::test]
+    async fn what_a_node_leaves_is_taken_over_also_what_it_commits_after_it_gave_everything_back() {
+        let database = postgres_url().await;
+        let store = store(Location::Server(database.url().to_owned())).await;
+        let clock = Arc::new(Still::default());
+        let (ending, staying) = (node(&store, &clock, "ending"), node(&store, &clock, "staying"));
+        webhook(&store).await;
+        ending.begin().await.unwrap();
+        staying.begin().await.unwrap();
+        let due = async || staying.look(0, &Book::default()).await.unwrap().owed;
+
+        owe(&store, 1, "ending").await;
+        let in_hand = due().await;
+        ending.end().await.unwrap();
+        let given_back = due().await;
+        store.take_deliveries("staying", &webhook_id(), 10, 10).await.unwrap();
+        owe(&store, 2, "ending").await;
+        let late = due().await;
+        clock.0.store(LEASE_MS + 1, Ordering::SeqCst);
+        let taken_over = due().await;
+
+        assert_eq!(in_hand, [(webhook_id(), None)]);
+        assert_eq!(given_back, [(webhook_id(), Some(5))]);
+        assert_eq!(late, [(webhook_id(), None)]);
+        assert_eq!(taken_over, [(webhook_id(), Some(5))]);
+        assert_eq!(store.leases_expired(LEASE, Millis::MAX).await.unwrap(), ["staying"]);
+    }
 }
