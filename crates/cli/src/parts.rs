@@ -71,7 +71,7 @@ pub(crate) async fn start_delivery(node: &Node, app: &App) -> anyhow::Result<Del
         .map_err(|bad| usage(format!("OPENEVENT_WEBHOOK_RETRY_SCHEDULE: {bad}"), "write fewer of them"))?;
     let parts = openevent_delivery::Parts {
         store: Arc::clone(&node.store),
-        client: Client::new(policy(&node.config), Limits { lookups_max: LOOKUPS_MAX, ..Limits::default() }),
+        client: client(&node.config, Limits { lookups_max: LOOKUPS_MAX, ..Limits::default() }),
         keys: Arc::clone(&app.webhook_keys),
         herald: Arc::new(Teller::new(app.engine.clone(), Arc::clone(&node.chance))),
         clock: Arc::clone(&node.clock),
@@ -108,17 +108,17 @@ pub(crate) fn face_settings(config: &Config) -> openevent_server::Settings {
     }
 }
 
-/// Who may be called: never a special address, unless the operator allows it or this is development, where the
-/// machine itself may be called.
-fn policy(config: &Config) -> Policy {
+/// The way out: never to a special address, unless the operator allows it or this is development, where the machine itself
+/// may be called.
+fn client(config: &Config, limits: Limits) -> Client {
     let loopback = if config.development() { Loopback::Allowed } else { Loopback::Refused };
-    Policy::new(config.egress_allow.clone(), loopback)
+    Client::with_setup(Policy::new(config.egress.allow.clone(), loopback), limits, config.egress.setup())
 }
 
 /// How workflows reach the outside.
 fn calls(config: &Config) -> Calls {
     match config.bench.calls {
         BenchCalls::Instant => Calls::Instant,
-        BenchCalls::Real => Calls::Real(Client::new(policy(config), Limits::default())),
+        BenchCalls::Real => Calls::Real(client(config, Limits::default())),
     }
 }

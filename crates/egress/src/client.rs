@@ -16,12 +16,13 @@ use hyper_util::{
 use rustls::pki_types::CertificateDer;
 
 use crate::{
-    connect::Connector,
+    connect::{Connector, Tcp},
     error::Error,
     exchange,
     limits::Limits,
     message::{Request, Response},
     policy::Policy,
+    proxy::Proxy,
     resolve::{Resolve, SystemResolver},
     tls::Tls,
 };
@@ -37,12 +38,14 @@ pub struct Client {
 }
 
 /// What a client is built from beside policy and limits.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Setup {
     /// Looks up names; the system's resolver if absent.
     pub resolver: Option<Arc<dyn Resolve>>,
     /// Certificate authorities trusted beside the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// What connections go through; none if absent.
+    pub proxy: Option<Proxy>,
 }
 
 impl Client {
@@ -51,11 +54,13 @@ impl Client {
         Self::with_setup(policy, limits, Setup::default())
     }
 
-    /// A client with its own resolver or further trusted roots.
+    /// A client with its own resolver, further trusted roots or a proxy.
     pub fn with_setup(policy: Policy, limits: Limits, setup: Setup) -> Self {
         let resolver = setup.resolver.unwrap_or_else(|| Arc::new(SystemResolver::new(limits.lookups_max)));
         let tls = Tls::new(setup.extra_roots);
+        let proxy = setup.proxy.map(Arc::new);
         let connect_max = Duration::from_millis(limits.connect_ms_max);
+        let tcp = Tcp { policy, resolver, proxy, connect_max };
         let pool = Pool::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -63,7 +68,7 @@ impl Client {
             .pool_max_idle_per_host(limits.idle_connections_per_host_max)
             .http1_max_buf_size(limits.response_header_bytes_max.max(HEADER_BYTES_FLOOR))
             .retry_canceled_requests(true)
-            .build(Connector::new(policy, resolver, tls, connect_max));
+            .build(Connector::new(tcp, tls));
         Self { pool, limits: Arc::new(limits) }
     }
 

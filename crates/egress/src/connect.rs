@@ -1,8 +1,8 @@
 //! Opens connections: resolve, check, connect to the very address that was checked, then TLS if asked for.
 //!
-//! Invariant: between the policy's yes and `connect(2)` there is no second lookup; the socket address is the
-//! value that was checked. Address literals take the same way as names.
-//! Not here: pooling (hyper-util) and the meaning of the policy (`policy.rs`).
+//! Invariant: between the policy's yes and `connect(2)`, or the `CONNECT` to a proxy, there is no second lookup; the socket
+//! address is the value that was checked. Address literals take the same way as names.
+//! Not here: pooling (hyper-util), the meaning of the policy (`policy.rs`), talking to the proxy (`proxy.rs`).
 
 use std::{
     io,
@@ -26,6 +26,7 @@ use crate::{
     error::Cause,
     phase::{self, Phase},
     policy::{Policy, Refused},
+    proxy::{self, Proxy},
     resolve::Resolve,
     tls::Tls,
 };
@@ -45,18 +46,29 @@ pub(crate) enum Fault {
     Dns(#[source] io::Error),
     #[error("connect")]
     Connect(#[source] io::Error),
+    #[error("proxy")]
+    Proxy(#[source] proxy::Failed),
     #[error("TLS")]
     Tls(#[source] Cause),
     #[error("timed out while {0}")]
     Timeout(Phase),
 }
 
+impl Fault {
+    /// Whether the next address of the host need not be tried.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Proxy(failed) if failed.is_final())
+    }
+}
+
 /// Plain TCP connections to admitted addresses.
 #[derive(Clone)]
-struct Tcp {
-    policy: Policy,
-    resolver: Arc<dyn Resolve>,
-    connect_max: Duration,
+pub(crate) struct Tcp {
+    pub(crate) policy: Policy,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) proxy: Option<Arc<Proxy>>,
+    /// For lookup, connection and TLS together.
+    pub(crate) connect_max: Duration,
 }
 
 impl Tcp {
@@ -64,9 +76,9 @@ impl Tcp {
         let until = Instant::now() + self.connect_max;
         let encrypted = uri.scheme() == Some(&Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-        let targets = self.admitted(uri.host().unwrap_or_default()).await?;
-        phase::enter(Phase::Connect);
-        let stream = first_open(&targets, port, until).await?;
+        let host = uri.host().unwrap_or_default();
+        let targets = self.admitted(host).await?;
+        let stream = self.first_open(host, &targets, port, until).await?;
         stream.set_nodelay(true).map_err(Fault::Connect)?;
         if encrypted {
             phase::enter(Phase::Tls);
@@ -95,23 +107,41 @@ impl Tcp {
         phase::enter(Phase::Dns);
         self.resolver.resolve(host).await.map_err(Fault::Dns)
     }
-}
 
-/// Tries the addresses in order. Each gets an equal share of the time that is left, so that one which
-/// swallows packets does not keep the next from being tried.
-async fn first_open(targets: &[IpAddr], port: u16, until: Instant) -> Result<TcpStream, Fault> {
-    let mut last = Fault::Timeout(Phase::Connect);
-    for (done, ip) in targets.iter().enumerate() {
-        let left = until.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(targets.len() - done).unwrap_or(u32::MAX);
-        let address = SocketAddr::new(*ip, port);
-        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = Fault::Connect(error),
-            Err(_) => last = Fault::Timeout(Phase::Connect),
+    /// Tries the addresses in order. Each gets an equal share of the time that is left, so that one which
+    /// swallows packets does not keep the next from being tried.
+    async fn first_open(
+        &self,
+        host: &str,
+        targets: &[IpAddr],
+        port: u16,
+        until: Instant,
+    ) -> Result<TcpStream, Fault> {
+        let mut last = Fault::Timeout(Phase::Connect);
+        for (done, ip) in targets.iter().enumerate() {
+            let left = until.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(targets.len() - done).unwrap_or(u32::MAX);
+            let address = SocketAddr::new(*ip, port);
+            match timeout_at(Instant::now() + share, self.reach(host, address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(fault)) if fault.is_final() => return Err(fault),
+                Ok(Err(fault)) => last = fault,
+                Err(_) => last = Fault::Timeout(phase::connecting()),
+            }
+        }
+        Err(last)
+    }
+
+    /// Connects to one admitted address of `host`, through the proxy if it is for it.
+    async fn reach(&self, host: &str, address: SocketAddr) -> Result<TcpStream, Fault> {
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.carries(host, address.ip())) {
+            phase::enter(Phase::Proxy);
+            proxy.tunnel(address, self.resolver.as_ref()).await.map_err(Fault::Proxy)
+        } else {
+            phase::enter(Phase::Connect);
+            TcpStream::connect(address).await.map_err(Fault::Connect)
         }
     }
-    Err(last)
 }
 
 impl Service<Uri> for Tcp {
@@ -136,8 +166,8 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(policy: Policy, resolver: Arc<dyn Resolve>, tls: Tls, connect_max: Duration) -> Self {
-        Self { tcp: Tcp { policy, resolver, connect_max }, tls: Arc::new(tls) }
+    pub(crate) fn new(tcp: Tcp, tls: Tls) -> Self {
+        Self { tcp, tls: Arc::new(tls) }
     }
 
     async fn open(self, uri: Uri) -> Result<MaybeHttpsStream<Plain>, Fault> {

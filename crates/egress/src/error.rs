@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use rustls::CertificateError;
 
-use crate::{Phase, Refused, connect::Fault};
+use crate::{Phase, ProxyFault, Refused, connect::Fault};
 
 /// A cause kept for the log.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -42,6 +42,14 @@ pub enum Error {
     Connect {
         /// What the system said of the last address tried.
         kind: io::ErrorKind,
+        /// The whole story.
+        source: Cause,
+    },
+    /// The operator's proxy opened no connection; nothing was sent.
+    #[error("the proxy {fault}")]
+    Proxy {
+        /// What it did instead.
+        fault: ProxyFault,
         /// The whole story.
         source: Cause,
     },
@@ -168,6 +176,7 @@ impl Error {
             Some(Fault::Timeout(phase)) => Error::Timeout { phase: *phase },
             Some(Fault::Dns(_)) => Error::Dns(error.into()),
             Some(Fault::Connect(why)) => Error::Connect { kind: why.kind(), source: error.into() },
+            Some(Fault::Proxy(why)) => Error::Proxy { fault: why.fault, source: error.into() },
             Some(Fault::Tls(why)) => Error::Tls { fault: TlsFault::of(why), source: error.into() },
             None if error.is_connect() => Error::Connect { kind: io::ErrorKind::Other, source: error.into() },
             None => Error::broken(error.into()),

@@ -3,7 +3,7 @@
 //! Invariant: no connection is opened to an address that [`Policy`] has not admitted, whatever a URL, a name
 //! server or a redirect says; and no exchange outlives its deadline or holds more bytes than its cap.
 //!
-//! Deliberately not here: retries, signatures, schedules, decompression, cookies, proxies and HTTP/2. Who may
+//! Deliberately not here: retries, signatures, schedules, decompression, cookies and HTTP/2. Who may
 //! call what over plain `http` is decided by the callers, when a URL is registered.
 
 mod body;
@@ -13,8 +13,10 @@ mod error;
 mod exchange;
 mod limits;
 mod message;
+mod no_proxy;
 mod phase;
 mod policy;
+mod proxy;
 mod ranges;
 mod redirect;
 mod resolve;
@@ -26,8 +28,11 @@ pub use error::{Error, TlsFault, UrlFault};
 pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use message::{OverLimit, Redirects, Request, Response};
+pub use no_proxy::{InvalidNoProxy, NoProxy};
 pub use phase::Phase;
 pub use policy::{InvalidAllowList, Loopback, Policy, Refused, parse_allow_list};
+pub use proxy::{InvalidProxy, Proxy, ProxyFault};
 pub use ranges::Range;
 pub use resolve::{Addresses, Resolve, SystemResolver};
 pub use rustls::pki_types::CertificateDer;
+pub use tls::{InvalidRoots, parse_roots};

@@ -12,6 +12,8 @@ pub enum Phase {
     Dns,
     /// The TCP connection is being opened.
     Connect,
+    /// The proxy is being reached, or opens the connection.
+    Proxy,
     /// The TLS handshake is under way.
     Tls,
     /// The request is being written or its answer awaited.
@@ -25,6 +27,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Phase::Dns => "looking up the name",
             Phase::Connect => "connecting",
+            Phase::Proxy => "connecting through the proxy",
             Phase::Tls => "negotiating TLS",
             Phase::Response => "waiting for the answer",
             Phase::Body => "reading the answer",

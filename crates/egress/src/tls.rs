@@ -6,10 +6,41 @@
 
 use std::{io, sync::Arc};
 
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tokio::sync::OnceCell;
 
 use crate::error::Cause;
+
+/// Why a text holds no certificate authorities.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRoots {
+    /// It holds nothing of the kind.
+    #[error("there is no certificate in it, only PEM is read")]
+    Empty,
+    /// One of its certificates is broken.
+    #[error("its certificate {n} cannot be read: {why}")]
+    Broken {
+        /// Which, from 1.
+        n: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Reads the certificates of PEM text, each of which can be trusted as an authority. Other sections are passed over.
+pub fn parse_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidRoots> {
+    let mut roots = Vec::new();
+    for (before, read) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        let broken = |why: String| InvalidRoots::Broken { n: before + 1, why };
+        let root = read.map_err(|why| broken(why.to_string()))?;
+        RootCertStore::empty().add(root.clone()).map_err(|why| broken(why.to_string()))?;
+        roots.push(root);
+    }
+    if roots.is_empty() { Err(InvalidRoots::Empty) } else { Ok(roots) }
+}
 
 /// The TLS configuration, built when first wanted.
 pub(crate) struct Tls {

@@ -11,11 +11,18 @@ use http_body_util::{BodyExt as _, combinators::BoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
 
 use crate::{PATIENCE, listener::Listener};
 
 mod answer;
+mod tls;
 
 pub use answer::{Answer, Conduct};
 
@@ -65,19 +72,36 @@ struct State {
 pub struct Receiver {
     listener: Listener,
     state: Arc<State>,
+    certificate: Option<String>,
 }
 
 impl Receiver {
     /// Starts on a free port.
     pub async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// Starts on a free port, over TLS, with a certificate of its own for a name or an address.
+    pub async fn start_tls(name: &str) -> Self {
+        Self::listen(Some(tls::Identity::of(name))).await
+    }
+
+    async fn listen(identity: Option<tls::Identity>) -> Self {
         let state = Arc::new(State {
             seen: Mutex::default(),
             count: watch::Sender::new(0),
             script: Mutex::new(Arc::new(|_: &Received, _| Answer::status(200))),
         });
         let shared = Arc::clone(&state);
-        let listener = Listener::start(move |stream| serve(stream, Arc::clone(&shared))).await;
-        Self { listener, state }
+        let acceptor = identity.as_ref().map(|identity| identity.acceptor.clone());
+        let listener =
+            Listener::start(move |stream| serve(stream, acceptor.clone(), Arc::clone(&shared))).await;
+        Self { listener, state, certificate: identity.map(|identity| identity.pem) }
+    }
+
+    /// The certificate it shows, as PEM; panics if it does without TLS.
+    pub fn certificate(&self) -> &str {
+        self.certificate.as_deref().expect("a receiver over TLS")
     }
 
     /// From now on answers with what `script` makes of a request and its number (from 0).
@@ -108,14 +132,22 @@ impl Receiver {
         self.listener.address()
     }
 
-    /// Its URL for a path that begins with a slash.
+    /// Its `http` URL for a path that begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<State>) {
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<State>) {
     let Ok(peer) = stream.peer_addr() else { return };
+    let Some(acceptor) = tls else { return converse(stream, peer, state).await };
+    // A client that does not trust us leaves during the handshake.
+    if let Ok(stream) = acceptor.accept(stream).await {
+        converse(stream, peer, state).await;
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr, state: Arc<State>) {
     let service = service_fn(|request| handle(request, peer, Arc::clone(&state)));
     // An error is the client leaving, or an answer cut off on purpose.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE: &str = "openevent.toml";
 
 /// Every key there is, as written in the file; in upper case behind `OPENEVENT_` as a variable.
-pub(crate) const KEYS: [&str; 30] = [
+pub(crate) const KEYS: [&str; 33] = [
     "listen",
     "data_dir",
     "key_file",
@@ -32,6 +32,9 @@ pub(crate) const KEYS: [&str; 30] = [
     "webhook_retry_schedule",
     "webhook_timeout",
     "egress_allow",
+    "egress_proxy",
+    "egress_no_proxy",
+    "egress_ca_file",
     "listen_lookback",
     "lifecycle_events",
     "retention",

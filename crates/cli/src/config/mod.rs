@@ -4,6 +4,7 @@
 //! secrets are `SecretString`s, so that printing a [`Config`] shows none of them.
 //! Not here: acting on it. What must not start at all is said by [`Config::check_start`], by `serve` alone.
 
+mod egress;
 mod environment;
 mod layers;
 mod settings;
@@ -14,9 +15,9 @@ pub(crate) use layers::Flag;
 
 use crate::failure::usage;
 use crate::parts::face_settings;
+use egress::Egress;
 use http::HeaderName;
 use layers::Layers;
-use openevent_egress::{IpNet, parse_allow_list};
 use openevent_engine::{Lifecycle, Processes};
 use openevent_store::Location;
 use secrecy::{ExposeSecret, SecretString};
@@ -120,8 +121,8 @@ pub(crate) struct Config {
     pub(crate) public_url: Option<String>,
     /// Webhooks out.
     pub(crate) webhooks: Webhooks,
-    /// Networks that may be called although they are not public.
-    pub(crate) egress_allow: Vec<IpNet>,
+    /// Calls out, of webhooks and workflows alike.
+    pub(crate) egress: Egress,
     /// How long before a run began to listen a signal may have come, milliseconds.
     pub(crate) listen_lookback_ms: u64,
     /// Which lifecycle events there are.
@@ -177,7 +178,7 @@ impl Config {
             client_address_header: layers.get("client_address_header", settings::header)?,
             public_url: layers.get("public_url", settings::public_url)?,
             webhooks: webhooks(&layers)?,
-            egress_allow: layers.get("egress_allow", parse_allow_list)?.unwrap_or_default(),
+            egress: Egress::read(&layers)?,
             listen_lookback_ms: layers.get("listen_lookback", settings::span_ms_or_zero)?.unwrap_or(60_000),
             lifecycle: layers.get("lifecycle_events", settings::lifecycle)?.unwrap_or_default(),
             retention_ms: layers.get("retention", settings::span_ms_or_off)?.unwrap_or(Some(30 * DAY_MS)),

@@ -1,6 +1,6 @@
 //! The configuration in force, as `doctor --json` shows it.
 //!
-//! Invariant: a secret shows as `(set)`, never as itself.
+//! Invariant: a secret shows as `(set)`, or as `***` inside an address, never as itself.
 //! Not here: reading it.
 
 use super::{BenchCalls, Config, LogFormat};
@@ -21,7 +21,8 @@ impl Config {
             ("run_script", self.processes.script.to_string()),
             ("webhook_retry_schedule", list(self.webhooks.retry_ms.iter().map(|ms| format!("{ms}ms")))),
             ("webhook_timeout", format!("{}ms", self.webhooks.timeout_ms)),
-            ("egress_allow", list(self.egress_allow.iter().map(ToString::to_string))),
+            ("egress_allow", list(self.egress.allow.iter().map(ToString::to_string))),
+            ("egress_no_proxy", self.egress.no_proxy.to_string()),
             ("listen_lookback", format!("{}ms", self.listen_lookback_ms)),
             (
                 "lifecycle_events",
@@ -56,6 +57,11 @@ impl Config {
             ("public_intake_per_hour", self.public_intake_per_hour.map(|calls| calls.to_string())),
             ("client_address_header", self.client_address_header.as_ref().map(ToString::to_string)),
             ("public_url", self.public_url.clone()),
+            ("egress_proxy", self.egress.proxy.as_ref().map(ToString::to_string)),
+            (
+                "egress_ca_file",
+                self.egress.authorities.as_ref().map(|given| given.path.display().to_string()),
+            ),
             ("temporal_address", temporal.map(|temporal| temporal.address.clone())),
             ("temporal_namespace", temporal.map(|temporal| temporal.namespace.clone())),
             ("log", self.log_filter.clone()),

@@ -77,7 +77,49 @@ fn lists_in_the_file_are_lists() {
         Vec::new(),
     )
     .unwrap();
-    assert_eq!((config.egress_allow.len(), config.webhooks.retry_ms), (2, vec![1_000, 2_000]));
+    assert_eq!((config.egress.allow.len(), config.webhooks.retry_ms), (2, vec![1_000, 2_000]));
+}
+
+#[test]
+fn a_proxy_shows_without_its_credentials() {
+    let proxy = [("OPENEVENT_EGRESS_PROXY", "http://me:hush@proxy.corp:3128")];
+    let config = load("egress_no_proxy = [\".corp\", \"10.0.0.0/8\"]", &proxy, Vec::new()).unwrap();
+    let shown = config.shown();
+    assert_eq!(
+        (shown["egress_proxy"].as_str(), shown["egress_no_proxy"].as_str()),
+        ("http://***@proxy.corp:3128", ".corp,10.0.0.0/8")
+    );
+    assert!(!format!("{config:?} {shown:?}").contains("hush"));
+    assert!(config.egress.setup().proxy.is_some());
+}
+
+#[test]
+fn a_bad_proxy_is_refused_with_its_place_and_without_its_password() {
+    let refused = |variable, text| load("", &[(variable, text)], Vec::new()).unwrap_err().what;
+    let proxy = refused("OPENEVENT_EGRESS_PROXY", "socks5://me:hush@proxy.corp:1080");
+    assert!(proxy.starts_with("environment variable OPENEVENT_EGRESS_PROXY is not usable: "), "{proxy}");
+    assert!(proxy.contains("http://proxy.example.org:3128") && !proxy.contains("hush"), "{proxy}");
+    let exempt = refused("OPENEVENT_EGRESS_NO_PROXY", "a.test,*");
+    assert!(exempt.contains("OPENEVENT_EGRESS_NO_PROXY") && exempt.contains("\"*\""), "{exempt}");
+}
+
+#[test]
+fn a_bad_file_of_authorities_is_refused_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ca.pem");
+    let path = path.to_str().unwrap();
+    let refused = || load("", &[("OPENEVENT_EGRESS_CA_FILE", path)], Vec::new()).unwrap_err().what;
+    let missing = refused();
+    std::fs::write(path, "no PEM").unwrap();
+    let empty = refused();
+    std::fs::write(path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    let broken = refused();
+    for (what, expected) in
+        [(missing, "cannot be read"), (empty, "there is no certificate"), (broken, "its certificate 1 ")]
+    {
+        let begins = what.starts_with("environment variable OPENEVENT_EGRESS_CA_FILE is not usable: ");
+        assert!(begins && what.contains(path) && what.contains(expected), "{what}");
+    }
 }
 
 #[test]

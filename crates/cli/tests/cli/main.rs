@@ -7,6 +7,7 @@
 mod commands;
 mod data;
 mod demo;
+mod egress;
 mod keys;
 mod offline;
 mod people;

@@ -6,6 +6,7 @@
 mod addresses;
 mod bad_receivers;
 mod exchanges;
+mod proxies;
 mod redirects;
 mod ssrf;
 mod support;

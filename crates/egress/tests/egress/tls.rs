@@ -5,88 +5,79 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
-use openevent_egress::{CertificateDer, Client, Error, Limits, Phase, Setup, TlsFault};
-use openevent_testkit::{BadReceiver, Misbehaviour};
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use openevent_egress::{Client, Error, InvalidRoots, Limits, Phase, Setup, TlsFault, parse_roots};
+use openevent_testkit::{Answer, BadReceiver, Misbehaviour, Receiver};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     task::JoinSet,
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
-};
 
 use crate::support::{FakeDns, allow, get, hasty};
 
-struct TlsReceiver {
-    port: u16,
-    root: CertificateDer<'static>,
-    _running: JoinSet<()>,
-}
-
-/// An HTTPS server for `name` that answers each connection once.
-async fn serve(name: &str) -> TlsReceiver {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed([name.to_owned()]).expect("the test's own server starts");
-    let root = cert.der().clone();
-    let acceptor = TlsAcceptor::from(Arc::new(config(root.clone(), &signing_key)));
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the test's own server starts");
-    let port = socket.local_addr().expect("the test's own server starts").port();
-    let mut running = JoinSet::new();
-    running.spawn(async move {
-        while let Ok((stream, _)) = socket.accept().await {
-            // A client that does not trust us leaves during the handshake.
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let mut head = [0; 1024];
-            if stream.read(&mut head).await.is_ok() {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret").await;
-                let _ = stream.shutdown().await;
-            }
-        }
-    });
-    TlsReceiver { port, root, _running: running }
-}
-
-fn config(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
-    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("the test's own server starts");
-    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the test's own server starts")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("the test's own server starts")
-}
-
-fn client(extra_roots: Vec<CertificateDer<'static>>) -> Client {
+/// A client that trusts this PEM beside the system, and finds every name on loopback.
+fn client(pem: &str) -> Client {
     let dns = FakeDns::answering(&[&["127.0.0.1"]]);
-    let setup = Setup { resolver: Some(Arc::new(dns)), extra_roots };
+    let extra_roots = parse_roots(pem.as_bytes()).expect("certificates");
+    let setup = Setup { resolver: Some(Arc::new(dns)), extra_roots, ..Setup::default() };
     Client::with_setup(allow("127.0.0.1"), Limits::default(), setup)
 }
 
+fn url(name: &str, receiver: &Receiver) -> String {
+    format!("https://{name}:{}/", receiver.address().port())
+}
+
+/// Some certificate, for tests in which none is looked at.
+async fn any_root() -> String {
+    Receiver::start_tls("x.test").await.certificate().to_owned()
+}
+
 #[tokio::test]
-async fn a_certificate_under_a_root_of_the_operator_is_trusted() {
-    let receiver = serve("hooks.test").await;
-    let url = format!("https://hooks.test:{}/", receiver.port);
+async fn certificates_under_the_roots_of_the_operator_are_trusted() {
+    let (one, two) = (Receiver::start_tls("one.test").await, Receiver::start_tls("two.test").await);
+    one.answer_with(|_, _| Answer::status(200).body("secret"));
+    let both = format!("# ours\n{}\n# theirs\n{}", one.certificate(), two.certificate());
+    let client = client(&both);
 
-    let answered = client(vec![receiver.root.clone()]).send(get(url)).await.unwrap();
+    let first = client.send(get(url("one.test", &one))).await.unwrap();
+    let second = client.send(get(url("two.test", &two))).await.unwrap();
 
-    assert_eq!((answered.status, &answered.body[..]), (200, &b"secret"[..]));
+    assert_eq!((first.status, &first.body[..], second.status), (200, &b"secret"[..], 200));
 }
 
 #[tokio::test]
 async fn an_unknown_certificate_and_another_name_are_not_trusted() {
-    let receiver = serve("hooks.test").await;
-    let unknown = serve("unknown.test").await;
+    let receiver = Receiver::start_tls("hooks.test").await;
+    let unknown = Receiver::start_tls("unknown.test").await;
+    let client = client(receiver.certificate());
 
-    let name = format!("https://other.test:{}/", receiver.port);
-    let wrong_name = client(vec![receiver.root.clone()]).send(get(name)).await.unwrap_err();
-    let root = format!("https://unknown.test:{}/", unknown.port);
-    let wrong_root = client(vec![receiver.root.clone()]).send(get(root)).await.unwrap_err();
+    let wrong_name = client.send(get(url("other.test", &receiver))).await.unwrap_err();
+    let wrong_root = client.send(get(url("unknown.test", &unknown))).await.unwrap_err();
 
     assert!(matches!(wrong_name, Error::Tls { fault: TlsFault::WrongName, .. }), "{wrong_name:?}");
     assert!(matches!(wrong_root, Error::Tls { fault: TlsFault::Untrusted, .. }), "{wrong_root:?}");
+    assert_eq!((receiver.count(), unknown.count()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_file_of_roots_that_is_broken_says_where() {
+    let good = any_root().await;
+    let (first_line, rest) = good.split_once('\n').unwrap();
+    let broken = [
+        ("", "no certificate"),
+        ("words", "no certificate"),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no certificate"),
+        (&format!("{good}{first_line}\n"), "certificate 2 "),
+        (&format!("{good}{first_line}\n!{rest}"), "certificate 2 "),
+        (&format!("{first_line}\nAAAA\n-----END CERTIFICATE-----\n{good}"), "certificate 1 "),
+    ];
+
+    for (pem, expected) in broken {
+        let refused = parse_roots(pem.as_bytes()).unwrap_err();
+        assert!(refused.to_string().contains(expected), "{refused} of {pem}");
+    }
+
+    assert_eq!(parse_roots(b""), Err(InvalidRoots::Empty));
 }
 
 #[tokio::test]
@@ -94,10 +85,9 @@ async fn a_server_that_does_not_speak_tls_is_a_tls_error() {
     for (how, expected) in
         [(Misbehaviour::NotHttp, TlsFault::NotTls), (Misbehaviour::CloseAtOnce, TlsFault::Other)]
     {
-        let CertifiedKey { cert, .. } = generate_simple_self_signed(["x.test".to_owned()]).unwrap();
         let receiver = PlainTalk::start(how).await;
 
-        let error = client(vec![cert.der().clone()]).send(get(receiver.url())).await.unwrap_err();
+        let error = client(&any_root().await).send(get(receiver.url())).await.unwrap_err();
 
         assert!(matches!(error, Error::Tls { fault, .. } if fault == expected), "{how:?}: {error:?}");
     }
@@ -105,20 +95,19 @@ async fn a_server_that_does_not_speak_tls_is_a_tls_error() {
 
 #[tokio::test]
 async fn a_handshake_that_hangs_ends_at_the_deadline() {
-    let CertifiedKey { cert, .. } = generate_simple_self_signed(["x.test".to_owned()]).unwrap();
     let silent = BadReceiver::start(Misbehaviour::Silence).await;
     let url = format!("https://{}/", silent.address());
 
-    let error = client(vec![cert.der().clone()]).send(hasty(url)).await.unwrap_err();
+    let error = client(&any_root().await).send(hasty(url)).await.unwrap_err();
 
     assert!(matches!(error, Error::Timeout { phase: Phase::Tls }), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_refused_address_is_refused_before_any_handshake() {
-    let CertifiedKey { cert, .. } = generate_simple_self_signed(["x.test".to_owned()]).unwrap();
     let trap = BadReceiver::start(Misbehaviour::Silence).await;
-    let setup = Setup { extra_roots: vec![cert.der().clone()], ..Setup::default() };
+    let extra_roots = parse_roots(any_root().await.as_bytes()).unwrap();
+    let setup = Setup { extra_roots, ..Setup::default() };
     let client = Client::with_setup(allow(""), Limits::default(), setup);
 
     let error = client.send(get(format!("https://{}/", trap.address()))).await.unwrap_err();
