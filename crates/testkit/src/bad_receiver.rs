@@ -115,7 +115,7 @@ async fn misbehave(mut stream: TcpStream, how: Misbehaviour) -> std::io::Result<
     read_head(&mut stream).await?;
     match how {
         Misbehaviour::Drip => {
-            say(&mut stream, &format!("{OK}content-length: 1000000\r\n\r\n")).await?;
+            say(&mut stream, &format!("{OK}content-length: 100000\r\n\r\n")).await?;
             return drip(&mut stream, b".").await;
         }
         Misbehaviour::DripHead => {

@@ -87,6 +87,20 @@ pub(crate) struct Bed {
     keys: tempfile::TempDir,
 }
 
+/// Who can reach a server, and how it reaches others.
+struct Surroundings {
+    development: bool,
+    client: Client,
+}
+
+impl Surroundings {
+    /// This machine only, in both directions.
+    fn development() -> Self {
+        let policy = Policy::new(Vec::new(), Loopback::Allowed);
+        Self { development: true, client: Client::new(policy, Limits::default()) }
+    }
+}
+
 /// Runs a scenario on SQLite, then on PostgreSQL. The test's output says on which of them it failed.
 #[expect(clippy::print_stdout, reason = "shown for a test that failed")]
 pub(crate) async fn on_both(scenario: impl AsyncFn(&Bed)) {
@@ -97,7 +111,7 @@ pub(crate) async fn on_both(scenario: impl AsyncFn(&Bed)) {
 }
 
 async fn run(ground: Ground, scenario: &impl AsyncFn(&Bed)) {
-    let bed = Bed::on(ground).await;
+    let bed = Bed::on(ground, Surroundings::development()).await;
     scenario(&bed).await;
     bed.end().await;
 }
@@ -105,7 +119,12 @@ async fn run(ground: Ground, scenario: &impl AsyncFn(&Bed)) {
 impl Bed {
     /// A server on SQLite alone, for what no database can change. End it.
     pub(crate) async fn sqlite() -> Self {
-        Self::on(Ground::Sqlite(temp_sqlite())).await
+        Self::on(Ground::Sqlite(temp_sqlite()), Surroundings::development()).await
+    }
+
+    /// A server on SQLite that others can reach, and that reaches others as this client does. End it.
+    pub(crate) async fn reached_by_others(client: Client) -> Self {
+        Self::on(Ground::Sqlite(temp_sqlite()), Surroundings { development: false, client }).await
     }
 
     /// The folder of the default catalog's functions.
@@ -114,7 +133,8 @@ impl Bed {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the test owns the server's task and awaits it in `end`")]
-    async fn on(ground: Ground) -> Self {
+    async fn on(ground: Ground, surroundings: Surroundings) -> Self {
+        let Surroundings { development, client: outside } = surroundings;
         let location = match &ground {
             Ground::Sqlite(file) => Location::File(file.path()),
             Ground::Postgres(database) => Location::Server(database.url().to_owned()),
@@ -130,7 +150,7 @@ impl Bed {
         let engine = Engine::start(Parts {
             store: Arc::clone(&store),
             registry: Arc::new(registry),
-            calls: Calls::Real(Client::new(Policy::new(Vec::new(), Loopback::Allowed), Limits::default())),
+            calls: Calls::Real(outside.clone()),
             clock: Arc::clone(&clock),
             chance: Arc::clone(&chance),
             owner: owner.clone(),
@@ -143,14 +163,14 @@ impl Bed {
         .expect("the engine starts");
         let settings = Settings {
             static_token: Some("s3cret".into()),
-            development: true,
+            development,
             address_rate_per_hour: 1_000_000,
             public_intake_per_hour: 1_000_000,
             key_file: Some(keys.path().join("openevent.key")),
             ..Settings::default()
         };
         let app = App::start(store, engine, clock, chance, settings).await.expect("the app starts");
-        deliver(&app, &owner).await;
+        deliver(&app, &owner, outside).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
@@ -341,11 +361,10 @@ impl Bed {
 }
 
 /// Sends what is owed to webhooks, with pauses a test can wait for.
-async fn deliver(app: &Arc<App>, owner: &Owner) {
-    let policy = Policy::new(Vec::new(), Loopback::Allowed);
+async fn deliver(app: &Arc<App>, owner: &Owner, client: Client) {
     let parts = openevent_delivery::Parts {
         store: Arc::clone(&app.store),
-        client: Client::new(policy, Limits::default()),
+        client,
         keys: Arc::clone(&app.webhook_keys),
         herald: Arc::new(Teller::new(app.engine.clone(), Arc::clone(&app.chance))),
         clock: Arc::clone(&app.clock),
