@@ -8,7 +8,7 @@ use crate::book::Target;
 use crate::job::Job;
 use openevent_domain::ambient::{Chance, Clock, Millis};
 use openevent_domain::webhook::{Schedule, Verdict, retry_after};
-use openevent_egress::{Bytes, Client, Error, OverLimit, Redirects, Request, Response};
+use openevent_egress::{Bytes, Client, Error, OverLimit, ProxyFault, Redirects, Request, Response};
 use openevent_store::deliveries::Attempt;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -36,14 +36,21 @@ pub(crate) struct Outcome {
     pub(crate) attempt: Attempt,
     pub(crate) verdict: Verdict,
     pub(crate) ended_at: Millis,
+    /// Whether it counts for the webhook: not when it was a test, there was nothing to send, or our own proxy failed us.
+    pub(crate) counts: bool,
 }
 
 impl Sender {
     /// Makes the attempt.
     pub(crate) async fn send(&self, job: Job, target: &Target) -> Outcome {
         let (at, began) = (self.clock.now(), Instant::now());
+        let mut counts = !job.is_test() && !job.is_gone();
         let answered = match job.body() {
-            Some(body) => self.client.send(self.request(&job, target, body.into(), at)).await.map_err(words),
+            Some(body) => {
+                let answered = self.client.send(self.request(&job, target, body.into(), at)).await;
+                counts &= !answered.as_ref().is_err_and(is_ours);
+                answered.map_err(words)
+            }
             None => Err("the signal is older than the retention and is gone".to_owned()),
         };
         let duration_ms = began.elapsed().as_millis() as i64;
@@ -66,7 +73,7 @@ impl Sender {
             error: answered.as_ref().err().cloned(),
             answer: answered.ok().map(|answer| kept(&answer)).filter(|text| !text.is_empty()),
         };
-        Outcome { job, attempt, verdict, ended_at }
+        Outcome { job, attempt, verdict, ended_at, counts }
     }
 
     fn request(&self, job: &Job, target: &Target, body: Bytes, at: Millis) -> Request {
@@ -119,6 +126,12 @@ fn ascii(name: &str) -> String {
 fn kept(answer: &Response) -> String {
     let start = &answer.body[..answer.body.len().min(KEPT_BYTES)];
     String::from_utf8_lossy(start).replace('\0', "\u{fffd}")
+}
+
+/// Whether it is our own proxy that failed us. What it says of a receiver may be the receiver's doing.
+fn is_ours(error: &Error) -> bool {
+    let Error::Proxy { fault, .. } = error else { return false };
+    matches!(fault, ProxyFault::Unreachable | ProxyFault::Credentials | ProxyFault::Nonsense)
 }
 
 /// Why there was no answer, for the owner of the webhook: what went wrong, never where a name led.

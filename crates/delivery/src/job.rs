@@ -65,11 +65,6 @@ impl Job {
         matches!(self.content, Content::Gone)
     }
 
-    /// Whether a failure is the receiver's: not of a test, nor when there was nothing to send.
-    pub(crate) fn counts(&self) -> bool {
-        !self.is_test() && !self.is_gone()
-    }
-
     /// What is sent. `None`: its signal is gone.
     pub(crate) fn body(&self) -> Option<Vec<u8>> {
         match &self.content {

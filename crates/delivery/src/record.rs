@@ -166,10 +166,10 @@ fn why(outcome: &Outcome) -> String {
     }
 }
 
-/// Counts in the order the attempts ended.
+/// Counts in the order the attempts ended, those that count.
 fn tally(batch: &[Outcome]) -> BTreeMap<WebhookId, Tally> {
     let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
-    for outcome in batch.iter().filter(|outcome| outcome.job.counts()) {
+    for outcome in batch.iter().filter(|outcome| outcome.counts) {
         let tally = tallies.entry(outcome.job.webhook_id.clone()).or_default();
         if outcome.verdict == Verdict::Delivered {
             tally.has_success = true;
@@ -229,16 +229,17 @@ mod tests {
             error: Some("why".into()),
             answer: None,
         };
-        Outcome { job, attempt, verdict: Verdict::GivenUp, ended_at: 6 }
+        Outcome { job, attempt, verdict: Verdict::GivenUp, ended_at: 6, counts: true }
     }
 
     #[test]
-    fn only_failures_of_the_receiver_are_held_against_a_webhook() {
-        let mut batch: Vec<_> = (0..9).map(|n| failed(n, OwedBody::Gone)).collect();
-        batch.extend((9..18).map(|n| failed(n, OwedBody::Whole("{}".into()))));
+    fn only_what_counts_is_held_against_a_webhook() {
+        let signal = || OwedBody::Signal(0, "{}".into());
+        let uncounted = |n| Outcome { counts: false, ..failed(n, signal()) };
+        let mut batch: Vec<_> = (0..9).map(uncounted).collect();
         assert!(tally(&batch).is_empty());
 
-        batch.push(failed(18, OwedBody::Signal(0, "{}".into())));
+        batch.push(failed(9, signal()));
 
         let tallies = tally(&batch);
         let one = &tallies[&webhook_id()];

@@ -7,7 +7,7 @@
 use crate::bed::Bed;
 use crate::deliveries::{Webhook, all_are};
 use openevent_egress::{
-    Addresses, Client, Limits, Loopback, Policy, Resolve, Setup, parse_allow_list, parse_roots,
+    Addresses, Client, Limits, Loopback, Policy, Proxy, Resolve, Setup, parse_allow_list, parse_roots,
 };
 use openevent_testkit::{Answer, BadReceiver, Misbehaviour, Receiver};
 use serde_json::{Value, json};
@@ -278,5 +278,34 @@ async fn receivers_that_break_tls_are_failed_attempts_with_a_reason_and_nobody_e
         assert_eq!(first_attempt(&bed, hook).await["error"], *expected);
     }
     assert_eq!((good.count(), stranger.count(), plain.count()), (1, 0, 0));
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_is_away_is_not_held_against_a_webhook() {
+    let unbound = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
+    let proxy = Proxy::parse(&format!("http://{unbound}")).expect("a proxy");
+    let known = Receiver::start_tls("any.test").await;
+    let extra_roots = parse_roots(known.certificate().as_bytes()).expect("a certificate");
+    let setup = Setup { proxy: Some(proxy), extra_roots, resolver: None };
+    let policy = Policy::new(parse_allow_list("203.0.113.7").expect("a list"), Loopback::Allowed);
+    let bed = Bed::reached_by_others(Client::with_setup(policy, Limits::default(), setup)).await;
+    let hook = webhook(&bed, "https://203.0.113.7/hook").await;
+
+    for n in 0..6 {
+        bed.signal("order.paid", json!({"n": n})).await;
+    }
+    let tried =
+        |list: &Value| list.as_array().is_some_and(|all| all.iter().all(|one| one["attemptCount"] == 1));
+    let list = bed.until(&hook.deliveries(), tried).await;
+
+    for one in list.as_array().expect("a list") {
+        assert_eq!(
+            (&one["reason"], &one["status"]),
+            (&json!("the proxy cannot be reached"), &json!("pending"))
+        );
+    }
+    let shown = bed.data(&hook.path).await;
+    assert_eq!((&shown["status"], &shown["failureCount"]), (&json!("active"), &json!(0)), "{shown}");
     bed.end().await;
 }
