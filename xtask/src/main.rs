@@ -13,6 +13,7 @@ mod cmd;
 mod debian;
 mod lint;
 mod postgres;
+mod redis;
 mod test;
 mod tools;
 mod walls;

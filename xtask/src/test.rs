@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::postgres::{self, Cluster};
-use crate::{browser, children, cmd, tools};
+use crate::{browser, children, cmd, redis, tools};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -25,6 +25,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let bin_dir = postgres::ensure_installed()?;
     let browser = browser::ensure_installed()?;
+    redis::ensure_installed()?;
     tools::NEXTEST.ensure()?;
     if args.setup_only {
         return Ok(());

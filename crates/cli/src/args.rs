@@ -50,6 +50,9 @@ pub(crate) enum Command {
     Migrate(Data),
     /// Look over the database, the data directory and the configuration
     Doctor(Data),
+    /// Help with sources: other people's servers whose messages become signals
+    #[command(subcommand)]
+    Sources(Sources),
     /// Copy the SQLite database to a new file, also while the server runs
     Backup(Backup),
     /// Send signals to a running server
@@ -289,6 +292,17 @@ impl From<MemberRole> for Role {
             MemberRole::Viewer => Self::Viewer,
         }
     }
+}
+
+/// `sources …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sources {
+    /// Print the SQL that makes an outbox and wakes us, to be run in the database that is to be read
+    OutboxSql {
+        /// The table, perhaps behind its schema and a dot
+        #[arg(long, value_name = "TABLE", default_value = "openevent_outbox")]
+        table: String,
+    },
 }
 
 /// `secrets …`
@@ -674,6 +688,7 @@ impl Command {
             Self::Demo(demo) => vec![data(&demo.of.data)],
             Self::Backup(backup) => vec![data(&backup.data)],
             Self::Signals(_)
+            | Self::Sources(_)
             | Self::Workflows(_)
             | Self::Runs(_)
             | Self::Audit(_)

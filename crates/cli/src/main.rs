@@ -15,6 +15,7 @@ mod output;
 mod parts;
 mod remote;
 mod serve;
+mod sources;
 
 use crate::args::{Cli, Command};
 use crate::config::{Config, Environment};

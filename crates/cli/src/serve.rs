@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::failure::{Explain as _, explain, failed};
 use crate::node::Node;
 use crate::output::Output;
-use crate::{housekeeping, parts};
+use crate::{housekeeping, parts, sources};
 use openevent_server::App;
 use openevent_server::app::setup;
 use std::net::SocketAddr;
@@ -33,6 +33,7 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     let engine = parts::start_engine(&node).await?;
     let app = parts::start_face(&node, engine).await?;
     parts::start_delivery(&node, &app).await?;
+    sources::start(&node, &app).await?;
     housekeeping::start(&node);
     let stop = CancellationToken::new();
     let serving = openevent_server::serve(listener, Arc::clone(&app), stop.clone());

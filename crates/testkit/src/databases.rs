@@ -65,6 +65,12 @@ impl PostgresDatabase {
         url.into()
     }
 
+    /// Runs statements in it, from a connection of their own.
+    pub async fn run(&self, sql: &str) {
+        let url = Url::parse(&self.url).expect("our own URL");
+        execute(&url, sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
     /// The server's address, for a proxy to stand before; panics if the URL names a socket directory.
     pub async fn server_address(&self) -> std::net::SocketAddr {
         let host = self.maintenance.host_str().expect("the test database URL has a host");

@@ -15,6 +15,7 @@ mod http_client;
 mod listener;
 mod postgres_cluster;
 mod receiver;
+mod redis_server;
 mod server_process;
 mod until;
 
@@ -30,6 +31,7 @@ pub use databases::{PostgresDatabase, SqliteFile, postgres_url, temp_sqlite};
 pub use http_client::{Failure, HttpClient, Reply, Stream};
 pub use postgres_cluster::PostgresCluster;
 pub use receiver::{Answer, Conduct, Received, Receiver};
+pub use redis_server::RedisServer;
 pub use server_process::{ServerCommand, ServerProcess};
 pub use until::until;
 

@@ -13,6 +13,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("openevent-egress", &["openevent-domain"]),
     ("openevent-delivery", &["openevent-domain", "openevent-store", "openevent-egress"]),
     ("openevent-engine", &["openevent-domain", "openevent-flow", "openevent-store", "openevent-egress"]),
+    ("openevent-sources", &["openevent-domain"]),
     (
         "openevent-engine-temporal",
         &["openevent-domain", "openevent-flow", "openevent-store", "openevent-egress", "openevent-engine"],
@@ -40,6 +41,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "openevent-engine",
             "openevent-engine-temporal",
             "openevent-server",
+            "openevent-sources",
         ],
     ),
     (TESTKIT, &[]),

@@ -15,6 +15,9 @@ const LINES_LONG: usize = 400;
 /// Above this a file is refused.
 const LINES_MAX: usize = 800;
 
+/// Where another's database is spoken to, which is never our own.
+const OTHERS_SQL: &str = "crates/sources/src/from_postgres/sql.rs";
+
 /// What was found in all files.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -73,7 +76,7 @@ fn check_file(name: &str, text: &str, report: &mut Report) {
         if in_store && has_words(&literal.text, &["SELECT", "*"]) {
             report.broken.push(format!("{at}: name the columns instead of `SELECT *`"));
         }
-        if !in_store && is_sql(&literal.text) {
+        if !in_store && name != OTHERS_SQL && is_sql(&literal.text) {
             report.broken.push(format!("{at}: SQL outside crates/store"));
         }
     }
@@ -135,6 +138,7 @@ mod tests {
         assert_eq!(broken.len(), 2, "{broken:?}");
         assert!(broken[0].starts_with("crates/server/src/x.rs:2:"));
         assert!(report("crates/store/src/x.rs", text).broken.is_empty());
+        assert!(report(OTHERS_SQL, text).broken.is_empty());
     }
 
     #[test]

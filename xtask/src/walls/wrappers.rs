@@ -16,9 +16,15 @@ struct Door {
 const DOORS: &[Door] = &[
     Door { krate: "rusqlite", keepers: &["openevent-store"], why: SQL },
     Door { krate: "libsqlite3-sys", keepers: &["openevent-store"], why: SQL },
-    Door { krate: "tokio-postgres", keepers: &["openevent-store", "openevent-testkit"], why: SQL },
+    Door {
+        krate: "tokio-postgres",
+        // In sources it is another's database, never our own.
+        keepers: &["openevent-store", "openevent-sources", "openevent-testkit"],
+        why: SQL,
+    },
     Door { krate: "deadpool-postgres", keepers: &["openevent-store"], why: SQL },
     Door { krate: "sqlx*", keepers: &[], why: SQL },
+    Door { krate: "redis", keepers: &["openevent-sources"], why: QUEUES },
     Door { krate: "hyper", keepers: SOCKETS, why: OUT },
     Door { krate: "hyper-util", keepers: SOCKETS, why: OUT },
     Door { krate: "hyper-rustls", keepers: &["openevent-egress"], why: OUT },
@@ -32,6 +38,7 @@ const DOORS: &[Door] = &[
 /// Out through egress, in through the server.
 const SOCKETS: &[&str] = &["openevent-egress", "openevent-server", "openevent-testkit"];
 const SQL: &str = "SQL is spoken in the store only";
+const QUEUES: &str = "other people's servers are read in sources only";
 const OUT: &str = "outbound HTTP goes through egress only";
 const IN: &str = "routes live in the server only";
 

@@ -5,7 +5,7 @@
 //! Not here: putting anything right.
 
 use super::health::{self, Finding, Verdict};
-use crate::config::Config;
+use crate::config::{Config, SourceSettings};
 use crate::failure::Report;
 use crate::node::Node;
 use crate::output::{Output, Style, clean};
@@ -13,6 +13,10 @@ use openevent_store::Location;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// The longest look at one source.
+const PROBE_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Serialize)]
 struct Answer {
@@ -25,6 +29,7 @@ struct Answer {
 pub(crate) async fn run(config: Config, output: Output) -> anyhow::Result<ExitCode> {
     let settings = config.shown();
     let mut findings = configuration(&config);
+    findings.extend(sources(&config).await);
     match config.location() {
         Location::File(_) if !config.data_dir.exists() => {
             findings.push(nothing_yet("data directory", &config));
@@ -60,6 +65,23 @@ fn configuration(config: &Config) -> Vec<Finding> {
         .extend(config.warnings().into_iter().map(|warning| Finding::new(CHECK, Verdict::Warning, warning)));
     if findings.is_empty() {
         findings.push(Finding::new(CHECK, Verdict::Ok, "nothing to remark"));
+    }
+    findings
+}
+
+/// Whether each source's server can be reached and has what is to be read.
+async fn sources(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for SourceSettings { source, project, environment } in &config.sources {
+        let what = format!("{}: {}, for {project} ({})", source.name, source.kind, environment.as_str());
+        let probed = tokio::time::timeout(PROBE_MAX, source.probe()).await;
+        findings.push(match probed {
+            Ok(Ok(())) => Finding::new("source", Verdict::Ok, what),
+            Ok(Err(cause)) => {
+                Finding::new("source", Verdict::Bad, format!("{what}: {}", Report::of(&cause.into()).what))
+            }
+            Err(_) => Finding::new("source", Verdict::Bad, format!("{what}: no answer in time")),
+        });
     }
     findings
 }

@@ -17,6 +17,7 @@ mod run_tree;
 mod runs;
 mod secrets;
 mod signals;
+mod sources;
 mod stdin;
 mod tables;
 mod users;
@@ -49,6 +50,7 @@ pub(crate) async fn run(
         Command::Migrate(_) => migrate::run(config, output).await?,
         Command::Doctor(_) => return doctor::run(config, output).await,
         Command::Backup(backup) => backup::run(&backup.file, &config, output).await?,
+        Command::Sources(sources) => sources::run(&sources, output)?,
         Command::Signals(signals) => signals::run(signals, &config, environment, output).await?,
         Command::Webhooks(webhooks) => webhooks::run(webhooks, &config, environment, output).await?,
         Command::Workflows(workflows) => {

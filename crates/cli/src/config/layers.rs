@@ -81,8 +81,22 @@ pub(crate) struct Flag {
     pub(crate) value: String,
 }
 
+/// The key whose members are tables, one for each source. It has no variables: there may be any number of them.
+const SOURCES: &str = "sources";
+
 /// The layers, merged.
-pub(crate) struct Layers(Figment);
+pub(crate) struct Layers {
+    figment: Figment,
+    sources: Vec<Table>,
+}
+
+/// A table that stands for itself: its members are no keys.
+pub(crate) struct Table {
+    /// What it is called.
+    pub(crate) name: String,
+    place: String,
+    members: Dict,
+}
 
 impl Layers {
     /// Reads the layers. `file` was asked for by name and has to be there; [`FILE`] need not.
@@ -93,10 +107,10 @@ impl Layers {
     ) -> anyhow::Result<Self> {
         let asked =
             file.map(Path::to_owned).or_else(|| environment.get("OPENEVENT_CONFIG").map(PathBuf::from));
-        let mut layers = match asked {
+        let (mut layers, sources) = match asked {
             Some(path) => from_file(&path)?,
             None if Path::new(FILE).exists() => from_file(Path::new(FILE))?,
-            None => Figment::new(),
+            None => (Figment::new(), Vec::new()),
         };
         for variable in environment.settings() {
             let origin = format!("environment variable {}", variable.name);
@@ -109,7 +123,12 @@ impl Layers {
                 origin: format!("flag {}", flag.name),
             });
         }
-        Ok(Self(layers))
+        Ok(Self { figment: layers, sources })
+    }
+
+    /// The tables of the sources.
+    pub(crate) fn sources(&self) -> &[Table] {
+        &self.sources
     }
 
     /// A key's value, read by `read`; `None` when no layer sets it.
@@ -119,7 +138,7 @@ impl Layers {
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> anyhow::Result<Option<T>> {
         debug_assert!(KEYS.contains(&key), "{key}");
-        let Ok(value) = self.0.find_value(key) else { return Ok(None) };
+        let Ok(value) = self.figment.find_value(key) else { return Ok(None) };
         let text = text(&value).ok_or_else(|| self.refuse(key, "a table is not a value here"))?;
         read(&text).map(Some).map_err(|reason| self.refuse(key, &reason.to_string()))
     }
@@ -131,13 +150,43 @@ impl Layers {
     }
 
     fn origin(&self, key: &str) -> String {
-        match self.0.find_metadata(key) {
+        match self.figment.find_metadata(key) {
             Some(metadata) if metadata.name.starts_with(PLACE) => {
                 format!("`{key}` in {}", &metadata.name[PLACE.len()..])
             }
             Some(metadata) => metadata.name.to_string(),
             None => format!("the default of `{key}`"),
         }
+    }
+}
+
+impl Table {
+    /// Refuses members that are none of these.
+    pub(crate) fn check(&self, known: &[&str]) -> anyhow::Result<()> {
+        match self.members.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(unknown) => {
+                Err(usage(format!("unknown key `{unknown}` in {}", self.place), suggestion(unknown, known)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A member's value, read by `read`; `None` when it is not there.
+    pub(crate) fn get<T, E: Display>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> anyhow::Result<Option<T>> {
+        let Some(value) = self.members.get(key) else { return Ok(None) };
+        let text =
+            text(value).ok_or_else(|| self.refuse(&format!("`{key}`: a table is not a value here")))?;
+        read(&text).map(Some).map_err(|reason| self.refuse(&format!("`{key}`: {reason}")))
+    }
+
+    /// A refusal that says where the table stands.
+    pub(crate) fn refuse(&self, reason: &str) -> anyhow::Error {
+        let what = format!("{} is not usable: {}", self.place, one_line(reason));
+        usage(what, "docs/sources.md lists what a source is made of")
     }
 }
 
@@ -159,7 +208,7 @@ impl Provider for File {
     }
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Figment> {
+fn from_file(path: &Path) -> anyhow::Result<(Figment, Vec<Table>)> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|cause| {
         usage(format!("cannot read {shown}: {cause}"), "check the name given with --config")
@@ -170,11 +219,32 @@ fn from_file(path: &Path) -> anyhow::Result<Figment> {
             "text needs quotes: listen = \"127.0.0.1:8080\"",
         )
     })?;
-    let dict = flat(parsed.into_values().next().unwrap_or_default());
+    let mut dict = parsed.into_values().next().unwrap_or_default();
+    let sources = tables(dict.remove(SOURCES), path)?;
+    let dict = flat(dict);
     if let Some(unknown) = dict.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(usage(format!("unknown key `{unknown}` in {shown}"), suggestion(unknown)));
+        return Err(usage(format!("unknown key `{unknown}` in {shown}"), suggestion(unknown, &KEYS)));
     }
-    Ok(Figment::from(File { path: path.to_owned(), dict }))
+    Ok((Figment::from(File { path: path.to_owned(), dict }), sources))
+}
+
+/// The tables of `[sources.…]`.
+fn tables(sources: Option<Value>, path: &Path) -> anyhow::Result<Vec<Table>> {
+    let place = |name: &str| format!("[{SOURCES}.{name}] in {}", path.display());
+    let members = match sources {
+        None => Dict::new(),
+        Some(Value::Dict(_, members)) => members,
+        Some(_) => return Err(no_table(&format!("`{SOURCES}` in {}", path.display()))),
+    };
+    let tables = members.into_iter().map(|(name, value)| match value {
+        Value::Dict(_, members) => Ok(Table { place: place(&name), name, members }),
+        _ => Err(no_table(&place(&name))),
+    });
+    tables.collect()
+}
+
+fn no_table(place: &str) -> anyhow::Error {
+    usage(format!("{place} is no table"), "write [sources.NAME], and the source's keys below it")
 }
 
 /// A table's members as keys that begin with its name: `shell` of `[run]` is `run_shell`.
@@ -189,11 +259,11 @@ fn flat(dict: Dict) -> Dict {
 }
 
 /// The key that was probably meant, or all of them.
-fn suggestion(unknown: &str) -> String {
-    let near = KEYS.into_iter().map(|key| (distance(key, unknown), key)).min();
+fn suggestion(unknown: &str, known: &[&str]) -> String {
+    let near = known.iter().map(|key| (distance(key, unknown), key)).min();
     match near {
         Some((changes, key)) if changes <= 3 => format!("did you mean `{key}`?"),
-        _ => format!("the keys are {}", KEYS.join(", ")),
+        _ => format!("the keys are {}", known.join(", ")),
     }
 }
 
@@ -237,8 +307,8 @@ mod tests {
     #[test]
     fn distances_count_changes() {
         assert_eq!((distance("listen", "listn"), distance("", "abc"), distance("a", "a")), (1, 3, 0));
-        assert_eq!(suggestion("data-dir"), "did you mean `data_dir`?");
-        assert!(suggestion("something_else_entirely").starts_with("the keys are listen, "));
+        assert_eq!(suggestion("data-dir", &KEYS), "did you mean `data_dir`?");
+        assert!(suggestion("something_else_entirely", &KEYS).starts_with("the keys are listen, "));
     }
 
     #[test]

@@ -9,9 +9,11 @@ mod environment;
 mod layers;
 mod settings;
 mod shown;
+mod sources;
 
 pub(crate) use environment::Environment;
 pub(crate) use layers::Flag;
+pub(crate) use sources::SourceSettings;
 
 use crate::failure::usage;
 use crate::parts::face_settings;
@@ -21,6 +23,7 @@ use layers::Layers;
 use openevent_engine::{Lifecycle, Processes};
 use openevent_store::Location;
 use secrecy::{ExposeSecret, SecretString};
+use sources::Sources;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -139,6 +142,10 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     /// Switches for benchmarks.
     pub(crate) bench: Bench,
+    /// Other people's servers whose messages become signals.
+    pub(crate) sources: Vec<SourceSettings>,
+    /// Those that cannot be read because a variable is not set, in words.
+    pub(crate) sources_unset: Vec<String>,
     /// Variables that look like settings and are none.
     pub(crate) unknown_variables: Vec<String>,
 }
@@ -151,6 +158,9 @@ impl Config {
         flags: Vec<Flag>,
     ) -> anyhow::Result<Self> {
         let layers = Layers::read(file, environment, flags)?;
+        let sources = Sources::read(layers.sources(), environment)?;
+        let unknown = environment.unknown().into_iter();
+        let unknown = unknown.filter(|name| !sources.variables.iter().any(|variable| variable == name));
         let path = |text: &str| Ok::<_, Infallible>(PathBuf::from(text));
         let secret = |text: &str| Ok::<_, Infallible>(SecretString::from(text));
         let url = |text: &str| settings::database_url(text).map(SecretString::from);
@@ -187,7 +197,9 @@ impl Config {
             log_filter: layers.get("log", settings::filter)?,
             log_format: layers.get("log_format", log_format)?.unwrap_or_default(),
             bench: bench(&layers)?,
-            unknown_variables: environment.unknown().into_iter().map(str::to_owned).collect(),
+            unknown_variables: unknown.map(str::to_owned).collect(),
+            sources: sources.ready,
+            sources_unset: sources.unset,
         })
     }
 
@@ -228,6 +240,9 @@ impl Config {
             let hint = "choose another; a key of your own is stored by `openevent keys create --literal`";
             usage(format!("COMPOZY_API_TOKEN is not usable: {bad}"), hint)
         })?;
+        if let Some(unset) = self.sources_unset.first() {
+            return Err(usage(unset.clone(), "set it, or take the source out of the file"));
+        }
         if self.temporal.is_some() {
             return Err(usage(
                 "temporal_address is set, but this version runs workflows in its embedded engine only",

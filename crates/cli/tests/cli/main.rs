@@ -13,5 +13,6 @@ mod offline;
 mod people;
 mod secrets;
 mod serve;
+mod sources;
 mod support;
 mod tables;

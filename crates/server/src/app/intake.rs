@@ -32,8 +32,10 @@ pub struct Arrival {
 /// A CloudEvent's `source` and `id`: together they make it unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    source: String,
-    id: String,
+    /// Who sent it.
+    pub source: String,
+    /// What it is called there.
+    pub id: String,
 }
 
 impl Origin {

@@ -2,7 +2,12 @@
 //!
 //! Invariant: validated before it is accepted, and on disk before it is acknowledged, with every run it starts
 //! and the answer an `Idempotency-Key` may ask for again.
-//! Not here: reading bodies (see `intake`), matching (the engine's spine), the live stream (see `stream`).
+//! Not here: batches (see `batch`), reading bodies (see `intake`), matching (the engine's spine), the live stream
+//! (see `stream`).
+
+mod batch;
+
+pub use batch::{Taken, accept_batch, take_in};
 
 use crate::app::audit::{Act, note};
 use crate::app::intake::{Arrival, Origin};
@@ -29,8 +34,6 @@ use serde_json::{Value, json};
 pub const QUEUED: &str = "Event received and queued for processing";
 /// Runs a story shows.
 const STORY_RUNS_MAX: i64 = 1_000;
-/// How often a batch is tried again because a sender repeated one of its events meanwhile.
-const ATTEMPTS_MAX: u32 = 3;
 
 /// Takes one signal in, in one commit with `set`.
 pub async fn accept(
@@ -70,130 +73,6 @@ pub async fn accept(
     }
 }
 
-/// Takes many signals in, in one commit. Each item is accepted or refused for itself; when none is
-/// acceptable the whole request is refused.
-pub async fn accept_batch(
-    app: &App,
-    tenant: &Tenant,
-    items: Vec<Result<Arrival, Vec<FieldIssue>>>,
-    guard: Guard,
-    now: Millis,
-) -> Result<Reply, Problem> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let batch = Batch::of(app, tenant, &items, now).await?;
-        if batch.accepted == 0 && !items.is_empty() {
-            return Err(Problem::signal(batch.refused));
-        }
-        let reply = batch.reply();
-        let mut set = batch.set;
-        guard.remember(&mut set, &reply);
-        match app.store.submit(set).await {
-            Ok(()) => {
-                batch.admitted.iter().for_each(count);
-                return Ok(reply);
-            }
-            Err(error) if is_repeated(&error) && attempt < ATTEMPTS_MAX => {
-                if let Ok(first) = guard.settle(&app.store, error).await {
-                    return Ok(first);
-                }
-            }
-            Err(error) => return guard.settle(&app.store, error).await,
-        }
-    }
-}
-
-struct Batch {
-    set: WriteSet,
-    admitted: Vec<Admitted>,
-    accepted: usize,
-    refused: Vec<FieldIssue>,
-    results: Vec<Value>,
-}
-
-impl Batch {
-    async fn of(
-        app: &App,
-        tenant: &Tenant,
-        items: &[Result<Arrival, Vec<FieldIssue>>],
-        now: Millis,
-    ) -> Result<Self, Problem> {
-        let mut batch = Self {
-            set: WriteSet::new(),
-            admitted: Vec::new(),
-            accepted: 0,
-            refused: Vec::new(),
-            results: Vec::new(),
-        };
-        let mut seen = std::collections::HashMap::new();
-        for (index, item) in items.iter().enumerate() {
-            let arrival = match item {
-                Ok(arrival) => arrival,
-                Err(issues) => {
-                    batch.refuse(index, issues.clone());
-                    continue;
-                }
-            };
-            if let Some(origin) = &arrival.origin {
-                if let Some(first) = seen.get(&origin.key()) {
-                    let first: &Value = &batch.results[*first];
-                    let (event_id, runs) = (first["event_id"].clone(), first["runs"].clone());
-                    batch.repeat(index, &event_id, &runs);
-                    continue;
-                }
-                if let Some(event_id) = known(app, tenant, origin, now).await? {
-                    let runs = started_before(app, tenant, &event_id).await?;
-                    batch.repeat(index, &json!(event_id), &json!(runs));
-                    continue;
-                }
-            }
-            match admit(app, arrival.draft.clone(), now) {
-                Err(issues) => batch.refuse(index, issues),
-                Ok(admitted) => {
-                    if let Some(origin) = &arrival.origin {
-                        remember(&mut batch.set, tenant, origin, &admitted, now);
-                        seen.insert(origin.key(), index);
-                    }
-                    batch.accept(index, admitted);
-                }
-            }
-        }
-        Ok(batch)
-    }
-
-    fn accept(&mut self, index: usize, admitted: Admitted) {
-        admitted.write(&mut self.set);
-        self.accepted += 1;
-        let (event_id, runs) = (admitted.signal.id.as_str(), started(&admitted));
-        self.results.push(json!({"index": index, "success": true, "event_id": event_id, "runs": runs}));
-        self.admitted.push(admitted);
-    }
-
-    /// An event that came before, here or earlier: it is acknowledged as it was then.
-    fn repeat(&mut self, index: usize, event_id: &Value, runs: &Value) {
-        self.accepted += 1;
-        let result =
-            json!({"index": index, "success": true, "event_id": event_id, "runs": runs, "duplicate": true});
-        self.results.push(result);
-    }
-
-    fn refuse(&mut self, index: usize, issues: Vec<FieldIssue>) {
-        let error = json!({"code": "validation_error", "message": "Invalid event format", "details": issues});
-        self.results.push(json!({"index": index, "success": false, "error": error}));
-        let named = issues
-            .into_iter()
-            .map(|issue| FieldIssue::new(format!("events.{index}.{}", issue.field), issue.issue));
-        self.refused.extend(named);
-    }
-
-    fn reply(&self) -> Reply {
-        let rejected = self.results.len() - self.accepted;
-        let data = json!({"accepted": self.accepted, "rejected": rejected, "results": self.results});
-        Reply::whole(StatusCode::ACCEPTED, &json!({"success": true, "message": QUEUED, "data": data}))
-    }
-}
-
 /// Checks the catalogue's schema and the listeners' schemas, and matches.
 fn admit(app: &App, draft: Draft, now: Millis) -> Result<Admitted, Vec<FieldIssue>> {
     if let Some(schema) = app.schemas.schema(&draft.tenant, draft.name.as_str()) {
@@ -220,8 +99,8 @@ fn warning(name: &SignalName) -> Option<Value> {
 }
 
 /// A run a signal started.
-#[derive(Serialize)]
-struct Started {
+#[derive(Clone, Debug, Serialize)]
+pub struct Started {
     workflow: String,
     run_id: RunId,
 }
@@ -268,14 +147,14 @@ fn kept(admitted: &Admitted) -> Vec<KeptFor> {
 }
 
 /// The runs an event that was received before started then.
-async fn started_before(app: &App, tenant: &Tenant, event_id: &str) -> Result<Vec<Started>, Problem> {
+async fn started_before(app: &App, tenant: &Tenant, event_id: &str) -> Result<Vec<Started>, Error> {
     let runs = runs_of(app, tenant, SignalId::trusted(event_id.to_owned())).await?;
     let path = |run: &RunRecord| format!("{}/{}", run.namespace, run.name);
     Ok(runs.into_iter().map(|run| Started { workflow: path(&run), run_id: run.id }).collect())
 }
 
 /// The runs a signal started, in starting order.
-async fn runs_of(app: &App, tenant: &Tenant, id: SignalId) -> Result<Vec<RunRecord>, Problem> {
+async fn runs_of(app: &App, tenant: &Tenant, id: SignalId) -> Result<Vec<RunRecord>, Error> {
     let filter = runs::Filter { event_id: Some(id), ..runs::Filter::default() };
     let mut started = app.store.runs(tenant, &filter, &runs::Place::Offset(0), STORY_RUNS_MAX).await?;
     started.reverse();
@@ -324,7 +203,7 @@ fn count(admitted: &Admitted) {
 }
 
 /// The signal that a sender's event became when it was first sent.
-async fn known(app: &App, tenant: &Tenant, origin: &Origin, now: Millis) -> Result<Option<String>, Problem> {
+async fn known(app: &App, tenant: &Tenant, origin: &Origin, now: Millis) -> Result<Option<String>, Error> {
     Ok(app.store.recall(tenant, &origin.key(), now).await?.map(|found| found.answer))
 }
 
