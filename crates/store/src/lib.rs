@@ -158,9 +158,15 @@ impl Store {
             // PostgreSQL cannot store it, so SQLite must not either.
             return Err(Error::Refused("text with a NUL character".into()));
         }
+        let moves_lists = set.moves_lists;
         let (reply, answer) = oneshot::channel();
         self.jobs.send_async(Job { set, reply }).await.map_err(|_| Error::away("the writer has ended"))?;
-        answer.await.map_err(|_| Error::away("the writer has ended"))??;
+        let answer = answer.await.map_err(|_| Error::away("the writer has ended"));
+        if moves_lists {
+            // Also after a failure: it may have been written all the same.
+            self.totals.moved();
+        }
+        answer??;
         self.faults.pass_answer()
     }
 

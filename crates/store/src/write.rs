@@ -33,6 +33,8 @@ pub struct WriteSet {
     pub(crate) rows: Vec<(&'static Bulk, Vec<Value>)>,
     pub(crate) writes: Vec<Write>,
     pub(crate) notice: Notice,
+    /// Whether it writes rows that long lists show.
+    pub(crate) moves_lists: bool,
 }
 
 impl WriteSet {

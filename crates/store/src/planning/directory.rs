@@ -8,6 +8,7 @@ use super::search::{
     Field, Part, Pass, Searchable, Start, Way, facet, is_exact, match_text, text_tokens, title_tokens,
 };
 use crate::sql::{Bulk, Dialect, Kind, Select, Sql};
+use crate::totals::{FOUND_MAX, TOTAL_MAX};
 use crate::value::{Row, Value};
 use crate::write::{Expect, Write, WriteSet};
 use crate::{Error, Store};
@@ -101,6 +102,7 @@ impl WriteSet {
         let mut values = columns(entry);
         values.extend([entry.id.as_str().into(), entry.side.as_str().into(), entry.created_at.into()]);
         self.rows.push((&ADD, values));
+        self.moves_lists = true;
     }
 
     /// An entry as it is now, which was at `version` when that was decided.
@@ -112,6 +114,7 @@ impl WriteSet {
             args,
             expect: Expect::One("the entry was changed meanwhile"),
         });
+        self.moves_lists = true;
     }
 }
 
@@ -137,7 +140,7 @@ impl Store {
     }
 
     /// A page of entries, found by their name first, then the newest; and how many there are: exactly up to 2000, at
-    /// most 100 000, and of long lists as it was some seconds ago.
+    /// most 100 000 (10 000 of a search), and of long lists as it was some seconds ago.
     pub async fn entries(
         &self,
         filter: &Filter,
@@ -145,7 +148,8 @@ impl Store {
         limit: i64,
     ) -> Result<(Vec<EntryRecord>, i64), Error> {
         let dialect = self.dialect();
-        let total = self.total(counted(filter, dialect)).await?;
+        let max = if filter.search.is_some() { FOUND_MAX } else { TOTAL_MAX };
+        let total = self.total(counted(filter, dialect), max).await?;
         let Some(query) = &filter.search else {
             let rows = self.rows(list(filter, place, limit)).await?;
             let entries = rows.into_iter().map(|row| record(row).map(|(entry, _)| entry));
@@ -174,8 +178,8 @@ impl Store {
         if Way::to(total) == Way::Picked || self.dialect() == Dialect::Sqlite {
             return Ok((Way::Picked, Way::Picked));
         }
-        let titles = self.total(titles(filter, query, self.dialect())).await?;
-        Ok((Way::to(titles), if titles < total { Way::to(total - titles) } else { Way::Ordered }))
+        let titles = self.total(titles(filter, query, self.dialect()), FOUND_MAX).await?;
+        Ok(Way::to_halves(titles, total))
     }
 
     /// The categories or industries of what is approved, by name.

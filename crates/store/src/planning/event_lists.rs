@@ -7,6 +7,7 @@
 use super::events::{COLUMNS, EventRecord, record};
 use super::search::{Field, Part, Pass, Searchable, Start, Way, facet, is_exact, match_text};
 use crate::sql::{Dialect, Select};
+use crate::totals::{FOUND_MAX, TOTAL_MAX};
 use crate::value::Value;
 use crate::{Error, Store};
 use openevent_domain::ambient::Millis;
@@ -229,9 +230,11 @@ impl Store {
         Ok((self.events_of(listing, place, limit, total).await?, total))
     }
 
-    /// How many a list has: exactly up to 2000, at most 100 000, and of long lists as it was some seconds ago.
+    /// How many a list has: exactly up to 2000, at most 100 000 (10 000 where the search index is asked), and of long
+    /// lists as it was some seconds ago.
     pub async fn events_count(&self, listing: &Listing) -> Result<i64, Error> {
-        self.total(counted(listing, self.dialect())).await
+        let max = if listing.is_wide() { FOUND_MAX } else { TOTAL_MAX };
+        self.total(counted(listing, self.dialect()), max).await
     }
 
     async fn events_of(
@@ -270,8 +273,8 @@ impl Store {
         if Way::to(total) == Way::Picked || self.dialect() == Dialect::Sqlite {
             return Ok((Way::Picked, Way::Picked));
         }
-        let titles = self.total(titles(listing, query, self.dialect())).await?;
-        Ok((Way::to(titles), if titles < total { Way::to(total - titles) } else { Way::Ordered }))
+        let titles = self.total(titles(listing, query, self.dialect()), FOUND_MAX).await?;
+        Ok(Way::to_halves(titles, total))
     }
 }
 

@@ -84,6 +84,7 @@ impl WriteSet {
             event.created_at.into(),
         ]);
         self.rows.push((&ADD, values));
+        self.moves_lists = true;
     }
 
     /// An event as it is now, which was at `version` when that was decided.
@@ -91,6 +92,7 @@ impl WriteSet {
         let mut args = columns(tenant, event);
         args.extend([tenant.as_str().into(), event.id.as_str().into(), version.into()]);
         self.writes.push(Write { sql: &CHANGE, args, expect: Expect::One(MEANWHILE) });
+        self.moves_lists = true;
     }
 
     /// Removes an event as it was read.
@@ -99,6 +101,7 @@ impl WriteSet {
         let args =
             [tenant.as_str().into(), event.id.as_str().into(), event.version.into(), record.touched.into()];
         self.write(&DELETE, args, Expect::One(MEANWHILE));
+        self.moves_lists = true;
     }
 }
 

@@ -6,6 +6,7 @@
 //! Not here: turning text into tokens (the domain's `planning::search`).
 
 use crate::sql::{Dialect, Select};
+use crate::totals::FOUND_MAX;
 use crate::value::Row;
 use crate::{Error, Store};
 use openevent_domain::planning::search::{Query, searchable};
@@ -62,6 +63,12 @@ impl Way {
     /// The way to so many rows.
     pub(crate) fn to(total: i64) -> Self {
         if total <= PICKED_MAX { Self::Picked } else { Self::Ordered }
+    }
+
+    /// The ways to what has the words in its title, and to the rest of all that was found.
+    pub(crate) fn to_halves(titles: i64, total: i64) -> (Self, Self) {
+        let rest = if total < FOUND_MAX { Self::to(total - titles) } else { Self::Ordered };
+        (Self::to(titles), rest)
     }
 }
 
