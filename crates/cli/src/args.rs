@@ -50,14 +50,16 @@ pub(crate) enum Command {
     Migrate(Data),
     /// Look over the database, the data directory and the configuration
     Doctor(Data),
-    /// Help with sources: other people's servers whose messages become signals
-    #[command(subcommand)]
-    Sources(Sources),
     /// Copy the SQLite database to a new file, also while the server runs
     Backup(Backup),
-    /// Send signals to a running server
+    /// Send signals to a running server, look at them, send them again
     #[command(subcommand)]
     Signals(Signals),
+    /// Forward the signals of a running server to a program on this machine, signed as webhooks are
+    Listen(Listen),
+    /// Manage who sends to us: sources of webhooks on a running server, outboxes in other databases
+    #[command(subcommand)]
+    Sources(Sources),
     /// Manage webhooks of a running server, and check signatures
     #[command(subcommand)]
     Webhooks(Webhooks),
@@ -294,17 +296,6 @@ impl From<MemberRole> for Role {
     }
 }
 
-/// `sources …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Sources {
-    /// Print the SQL that makes an outbox and wakes us, to be run in the database that is to be read
-    OutboxSql {
-        /// The table, perhaps behind its schema and a dot
-        #[arg(long, value_name = "TABLE", default_value = "openevent_outbox")]
-        table: String,
-    },
-}
-
 /// `secrets …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secrets {
@@ -408,6 +399,90 @@ pub(crate) enum Signals {
         #[command(flatten)]
         remote: Remote,
     },
+    /// List signals, newest first
+    List {
+        /// Only this name
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Send stored signals again, each as a new one
+    Replay {
+        /// Their ids.
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// Flags of `listen`.
+#[derive(Debug, Args)]
+pub(crate) struct Listen {
+    /// Where to post each signal; without it they are only printed
+    #[arg(long, value_name = "URL")]
+    pub(crate) forward_to: Option<String>,
+    /// Which ones: names, `prefix.*` or `*`, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "*")]
+    pub(crate) events: Vec<String>,
+    /// Sign with this secret; without it a new one is printed
+    #[arg(long, value_name = "SECRET", env = "OPENEVENT_WEBHOOK_SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+    /// Begin after this signal instead of now
+    #[arg(long, value_name = "EVENT_ID")]
+    pub(crate) since: Option<String>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// `sources …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sources {
+    /// Print the SQL that makes an outbox and wakes us, to be run in the database that is to be read
+    OutboxSql {
+        /// The table, perhaps behind its schema and a dot
+        #[arg(long, value_name = "TABLE", default_value = "openevent_outbox")]
+        table: String,
+    },
+    /// List sources
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Make a source and print where its sender has to post
+    Create {
+        /// What to call it; names of its signals begin with it
+        #[arg(long)]
+        name: String,
+        /// stripe, github, slack, shopify, standard-webhooks, hmac or none
+        #[arg(long)]
+        preset: String,
+        /// Read the sender's signing secret from standard input
+        #[arg(long)]
+        secret_stdin: bool,
+        /// jq for the signal's name; null for what is of no interest
+        #[arg(long, value_name = "JQ")]
+        event_name: Option<String>,
+        /// jq for the sender's id of a message
+        #[arg(long, value_name = "JQ")]
+        event_id: Option<String>,
+        /// jq for the payload
+        #[arg(long, value_name = "JQ")]
+        payload: Option<String>,
+        /// For the preset hmac: how its sender signs, a JSON object
+        #[arg(long, value_name = "JSON")]
+        signature: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Delete a source
+    Delete {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
 }
 
 /// `webhooks …`
@@ -429,6 +504,25 @@ pub(crate) enum Webhooks {
         /// What it gets: names, `prefix.*` or `*`, separated by commas
         #[arg(long, value_delimiter = ',', required = true)]
         events: Vec<String>,
+        /// Only signals whose payload this jq expression holds for, such as `.status == "active"`
+        #[arg(long, value_name = "JQ")]
+        filter: Option<String>,
+        /// Deliveries with the same result of this jq expression go out one after the other, such as `.eventId`
+        #[arg(long, value_name = "JQ")]
+        fifo_key: Option<String>,
+        /// Attempts a second, at most
+        #[arg(long, value_name = "N")]
+        rate_per_second: Option<u32>,
+        /// Attempts at one time, at most
+        #[arg(long, value_name = "N")]
+        max_concurrency: Option<u32>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Say how a webhook fares
+    Stats {
+        /// Its id.
+        id: String,
         #[command(flatten)]
         remote: Remote,
     },
@@ -446,6 +540,24 @@ pub(crate) enum Webhooks {
         /// pending, delivered, failed, held or skipped
         #[arg(long)]
         status: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Send one delivery again, with the same id and body
+    Redeliver {
+        /// The webhook's id.
+        id: String,
+        /// The delivery's id.
+        delivery: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let go of one delivery, so that those that wait for it go on
+    Skip {
+        /// The webhook's id.
+        id: String,
+        /// The delivery's id.
+        delivery: String,
         #[command(flatten)]
         remote: Remote,
     },
@@ -688,6 +800,7 @@ impl Command {
             Self::Demo(demo) => vec![data(&demo.of.data)],
             Self::Backup(backup) => vec![data(&backup.data)],
             Self::Signals(_)
+            | Self::Listen(_)
             | Self::Sources(_)
             | Self::Workflows(_)
             | Self::Runs(_)

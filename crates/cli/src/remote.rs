@@ -8,7 +8,9 @@ use crate::args;
 use crate::config::{Config, DEV_TOKEN, Environment};
 use crate::failure::{explain, failed, usage};
 use http::Method;
-use openevent_egress::{Bytes, Client, Limits, Loopback, Policy, Request, Response, parse_allow_list};
+use openevent_egress::{
+    Bytes, Client, Limits, Loopback, Policy, Request, Response, Stream, parse_allow_list,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,6 +27,10 @@ pub(crate) struct Remote {
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Silence after which a stream counts as broken; the server says something every fifteen seconds.
+const STREAM_PATIENCE: Duration = Duration::from_secs(45);
+/// Bytes of a refusal that are read.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// How long a table may take.
 const TABLE_PATIENCE: Duration = Duration::from_mins(30);
 /// Bytes of a table that is fetched.
@@ -68,6 +74,11 @@ impl Remote {
         Self { client, patience: TABLE_PATIENCE, ..self }
     }
 
+    /// The whole address of a path of the server.
+    pub(crate) fn shown(&self, path: &str) -> String {
+        self.base.join(path).map_or_else(|_| path.to_owned(), String::from)
+    }
+
     /// `GET` of path segments with a query; the envelope that came back.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
         self.ask(Method::GET, path, query, None).await
@@ -98,36 +109,70 @@ impl Remote {
         self.read(&response).map(|_| Bytes::new())
     }
 
-    async fn send(
+    /// `GET` of an answer without an end; a refusal is the error it means.
+    pub(crate) async fn follow(
         &self,
-        method: Method,
-        (path, query): (&[&str], &[(&str, &str)]),
-        accept: &str,
-        body: Option<Body>,
-    ) -> anyhow::Result<Response> {
+        path: &[&str],
+        query: &[(&str, &str)],
+        headers: Vec<(String, String)>,
+    ) -> anyhow::Result<Stream> {
+        let mut request = self.request(Method::GET, (path, query), "text/event-stream");
+        request.headers.extend(headers);
+        request.deadline = STREAM_PATIENCE;
+        let mut stream = self.client.open(request).await.map_err(|cause| self.unreachable(cause))?;
+        if stream.status == 200 {
+            return Ok(stream);
+        }
+        let (status, mut body) = (stream.status, Vec::new());
+        while let Ok(Some(piece)) = stream.next().await
+            && body.len() < REFUSAL_BYTES_MAX
+        {
+            body.extend_from_slice(&piece);
+        }
+        Err(self.refused(status, &body))
+    }
+
+    fn request(&self, method: Method, (path, query): (&[&str], &[(&str, &str)]), accept: &str) -> Request {
         let mut request = Request::new(method, address(&self.base, path, query));
         let credential = format!("Bearer {}", self.token.expose_secret());
         request.headers = vec![("Authorization".into(), credential), ("Accept".into(), accept.into())];
         request.deadline = self.patience;
+        request
+    }
+
+    fn unreachable(&self, cause: openevent_egress::Error) -> anyhow::Error {
+        let hint = "start it with `openevent serve`, or name another with --url";
+        explain(cause, format!("cannot reach {}", self.base), hint)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        to: (&[&str], &[(&str, &str)]),
+        accept: &str,
+        body: Option<Body>,
+    ) -> anyhow::Result<Response> {
+        let mut request = self.request(method, to, accept);
         if let Some(Body { media, bytes }) = body {
             request.headers.push(("Content-Type".into(), media.into()));
             request.body = bytes;
         }
-        let sent = self.client.send(request).await;
-        let hint = "start it with `openevent serve`, or name another with --url";
-        sent.map_err(|cause| explain(cause, format!("cannot reach {}", self.base), hint))
+        self.client.send(request).await.map_err(|cause| self.unreachable(cause))
     }
 
     fn read(&self, response: &Response) -> anyhow::Result<Value> {
-        let envelope: Option<Value> = serde_json::from_slice(&response.body).ok();
-        match envelope {
-            Some(envelope) if (200..300).contains(&response.status) => Ok(envelope),
-            Some(envelope) if envelope["error"].is_object() => {
-                Err(refusal(response.status, &envelope["error"]))
-            }
+        match serde_json::from_slice(&response.body) {
+            Ok(envelope) if (200..300).contains(&response.status) => Ok(envelope),
+            _ => Err(self.refused(response.status, &response.body)),
+        }
+    }
+
+    fn refused(&self, status: u16, body: &[u8]) -> anyhow::Error {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(envelope) if envelope["error"].is_object() => refusal(status, &envelope["error"]),
             _ => {
-                let what = format!("{} answered {} without our envelope", self.base, response.status);
-                Err(failed(what, "is this an Open Event server? check --url"))
+                let what = format!("{} answered {status} without our envelope", self.base);
+                failed(what, "is this an Open Event server? check --url")
             }
         }
     }

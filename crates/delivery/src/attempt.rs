@@ -7,10 +7,9 @@
 use crate::book::Target;
 use crate::job::Job;
 use openevent_domain::ambient::{Chance, Clock, Millis};
-use openevent_domain::webhook::{Schedule, Verdict, retry_after};
+use openevent_domain::webhook::{Schedule, Verdict, headers, retry_after};
 use openevent_egress::{Bytes, Client, Error, OverLimit, ProxyFault, Redirects, Request, Response};
 use openevent_store::deliveries::Attempt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,7 +77,7 @@ impl Sender {
 
     fn request(&self, job: &Job, target: &Target, body: Bytes, at: Millis) -> Request {
         Request {
-            headers: headers(job, target, &body, at),
+            headers: headers(&job.id, &job.name, target.signers(at), &body, at),
             body,
             deadline: self.timeout,
             redirects: Redirects::Never,
@@ -87,39 +86,6 @@ impl Sender {
             ..Request::new(http::Method::POST, target.record.url.as_str())
         }
     }
-}
-
-/// The documented headers, and those of Standard Webhooks beside them.
-fn headers(job: &Job, target: &Target, body: &[u8], at: Millis) -> Vec<(String, String)> {
-    let (id, at_s) = (job.id.as_str(), at.div_euclid(1_000));
-    let mut documented = target.signers(at).map(|signer| signer.documented(at, body));
-    let standard: Vec<_> = target.signers(at).map(|signer| signer.standard(id, at_s, body)).collect();
-    let mut headers = vec![
-        ("content-type", "application/json".to_owned()),
-        ("x-openevent-signature", documented.next().unwrap_or_default()),
-        ("x-openevent-timestamp", at.to_string()),
-        ("x-openevent-event", ascii(&job.name)),
-        ("x-openevent-delivery-id", id.to_owned()),
-        ("webhook-id", id.to_owned()),
-        ("webhook-timestamp", at_s.to_string()),
-        ("webhook-signature", standard.join(" ")),
-    ];
-    // While an old secret still holds, who has not changed it yet finds its signature here.
-    headers.extend(documented.next().map(|old| ("x-openevent-signature-previous", old)));
-    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// A name as it may stand in a header: letters beyond ASCII are percent-encoded; the body has them as they are.
-fn ascii(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii() {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
 }
 
 /// The beginning of an answer as text that every database takes.

@@ -4,11 +4,13 @@
 //! Not here: which signals they want.
 
 use crate::keys::Keys;
+use crate::lane::Pace;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::WebhookId;
 use openevent_domain::webhook::Signer;
 use openevent_store::webhooks::{SecretRecord, Status, WebhookRecord};
 use openevent_store::{Error, Store};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,6 +23,20 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Whether its deliveries may have to wait for each other.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.record.options.contains_key("fifoKey")
+    }
+
+    /// The limits its owner set.
+    pub(crate) fn pace(&self) -> Pace {
+        let number = |name: &str| self.record.options.get(name).and_then(Value::as_u64).filter(|n| *n > 0);
+        Pace {
+            at_once: number("maxConcurrency").map_or(usize::MAX, |limit| limit as usize),
+            per_second: number("ratePerSecond").map(|rate| rate as u32),
+        }
+    }
+
     /// Whether signals are sent to it.
     pub(crate) fn is_active(&self) -> bool {
         self.record.status == Status::Active
@@ -32,7 +48,7 @@ impl Target {
     }
 
     /// What an attempt at this time is signed with, the secret in force first.
-    pub(crate) fn signers(&self, now: Millis) -> impl Iterator<Item = &Signer> {
+    pub(crate) fn signers(&self, now: Millis) -> impl Iterator<Item = &Signer> + Clone {
         let holds = move |ends_at: &Option<Millis>| ends_at.is_none_or(|ends_at| now < ends_at);
         self.signers.iter().filter(move |(_, ends_at)| holds(ends_at)).map(|(signer, _)| signer)
     }
@@ -68,7 +84,7 @@ impl Book {
 fn signers(sealed: &[SecretRecord], keys: &Keys) -> Vec<(Signer, Option<Millis>)> {
     let mut signers = Vec::with_capacity(sealed.len());
     for secret in sealed {
-        match keys.open(secret) {
+        match keys.open(&secret.owner(), &secret.sealed) {
             Ok(plain) => signers.push((Signer::of(&plain), secret.ends_at)),
             Err(cause) => {
                 tracing::error!(

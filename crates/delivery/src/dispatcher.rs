@@ -121,6 +121,8 @@ struct Dispatcher {
     line: VecDeque<WebhookId>,
     /// When lanes have something due on disk.
     due: BTreeSet<(Millis, WebhookId)>,
+    /// When lanes with a rate may go on.
+    paced: BTreeSet<(Millis, WebhookId)>,
     under_way: usize,
     unrecorded: Vec<Outcome>,
     is_recording: bool,
@@ -170,6 +172,7 @@ impl Dispatcher {
             lanes: HashMap::new(),
             line: VecDeque::new(),
             due: BTreeSet::new(),
+            paced: BTreeSet::new(),
             under_way: 0,
             unrecorded: Vec::new(),
             is_recording: false,
@@ -225,7 +228,8 @@ impl Dispatcher {
 
     fn pause(&self) -> Duration {
         let look = self.look_at.saturating_duration_since(Instant::now());
-        let due = self.due.first().map(|(at, _)| (at - self.clock.now()).max(0) as u64);
+        let first = [self.due.first(), self.paced.first()].into_iter().flatten().map(|(at, _)| *at).min();
+        let due = first.map(|at| (at - self.clock.now()).max(0) as u64);
         due.map_or(look, |ms| look.min(Duration::from_millis(ms)))
     }
 
@@ -276,6 +280,10 @@ impl Dispatcher {
                 self.lane(webhook).recorded(&outcome.job.id);
                 self.read_if_wanted(webhook);
             }
+            if self.book.targets.get(webhook).is_some_and(|target| target.is_ordered()) {
+                // Whoever waited for it may be next.
+                self.due.insert((self.clock.now(), webhook.clone()));
+            }
             if let Some(at) = again_at(&outcome) {
                 self.due.insert((at, webhook.clone()));
             }
@@ -300,6 +308,7 @@ impl Dispatcher {
             self.book = Arc::new(book);
             self.tidy();
         }
+        self.tell_ages(&look.owed);
         for (webhook, due_at) in look.owed {
             if let Some(due_at) = due_at {
                 self.due.insert((due_at, webhook.clone()));
@@ -311,6 +320,20 @@ impl Dispatcher {
                 lane.spill();
             }
             self.read_if_wanted(&webhook);
+        }
+    }
+
+    /// Says how long each webhook's longest waiting delivery has been due.
+    fn tell_ages(&self, owed: &[(WebhookId, Option<Millis>)]) {
+        let on_disk: HashMap<&WebhookId, Millis> =
+            owed.iter().filter_map(|(webhook, due_at)| Some((webhook, (*due_at)?))).collect();
+        let now = self.clock.now();
+        for webhook in self.book.targets.keys() {
+            let waiting = self.lanes.get(webhook).and_then(Lane::waiting_since);
+            let since = [waiting, on_disk.get(webhook).copied()].into_iter().flatten().min();
+            let age_s = since.map_or(0.0, |since| (now - since).max(0) as f64 / 1_000.0);
+            let label = webhook.as_str().to_owned();
+            metrics::gauge!("openevent_webhook_queue_age_seconds", "webhook" => label).set(age_s);
         }
     }
 
@@ -364,7 +387,13 @@ impl Dispatcher {
             if !target.is_active() && lane.retain(Job::is_test) {
                 self.wants_look = true;
             }
-            let Some(job) = lane.start() else { continue };
+            let now = self.clock.now();
+            lane.keep_to(target.pace());
+            if let Some(at) = lane.too_early(now) {
+                self.paced.insert((at, webhook));
+                continue;
+            }
+            let Some(job) = lane.start(now) else { continue };
             self.under_way += 1;
             self.attempt(job, target);
             self.enlist(&webhook);
@@ -385,6 +414,10 @@ impl Dispatcher {
     /// Lanes for whom something on disk has come due.
     fn take_due(&mut self) {
         let now = self.clock.now();
+        while let Some((_, webhook)) = self.paced.first().filter(|(at, _)| *at <= now).cloned() {
+            self.paced.pop_first();
+            self.enlist(&webhook);
+        }
         while let Some((at, webhook)) = self.due.first().cloned() {
             if at > now {
                 return;
@@ -484,9 +517,11 @@ impl Dispatcher {
 
 fn measure(outcome: &Outcome, is_good: bool) {
     let word = if is_good { "delivered" } else { "failed" };
-    metrics::counter!("openevent_delivery_attempts_total", "outcome" => word).increment(1);
+    let webhook = outcome.job.webhook_id.as_str().to_owned();
+    let labels = [("webhook", webhook.clone()), ("outcome", word.to_owned())];
+    metrics::counter!("openevent_delivery_attempts_total", &labels).increment(1);
     let seconds = outcome.attempt.duration_ms as f64 / 1_000.0;
-    metrics::histogram!("openevent_delivery_duration_seconds").record(seconds);
+    metrics::histogram!("openevent_delivery_duration_seconds", "webhook" => webhook).record(seconds);
     tracing::debug!(
         delivery.id = %outcome.job.id,
         webhook.id = %outcome.job.webhook_id,

@@ -75,6 +75,15 @@ impl Job {
         }
     }
 
+    /// When its signal came.
+    pub(crate) fn owed_since(&self) -> Option<Millis> {
+        match &self.content {
+            Content::Signal(signal) => Some(signal.received_at),
+            Content::Stored { at, .. } => Some(*at),
+            Content::Whole(_) | Content::Gone => None,
+        }
+    }
+
     /// Roughly what it holds in memory.
     pub(crate) fn bytes(&self) -> usize {
         match &self.content {

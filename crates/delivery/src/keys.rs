@@ -1,13 +1,10 @@
-//! The secrets of webhooks, sealed for the database and opened for signing.
+//! The secrets of webhooks out and in, sealed for the database and opened for signing.
 //!
 //! Invariant: nothing is sealed under a new key while something is sealed under keys that are missing.
 //! Not here: the cipher and its file (`store::seal`), rotating the key (`openevent secrets rotate-key`).
 
 use openevent_domain::ambient::Chance;
-use openevent_domain::id::WebhookId;
-use openevent_domain::tenant::Tenant;
 use openevent_store::seal::{KeyFile, SealError, Sealed, Sealer};
-use openevent_store::webhooks::{SecretRecord, secret_owner};
 use openevent_store::{Error, Store};
 use parking_lot::RwLock;
 use std::path::PathBuf;
@@ -33,7 +30,7 @@ pub enum KeyError {
     Corrupt,
 }
 
-/// The keys that secrets of webhooks are sealed under.
+/// The keys that secrets of webhooks, out and in, are sealed under.
 #[derive(Debug)]
 pub struct Keys {
     file: Option<KeyFile>,
@@ -46,28 +43,27 @@ impl Keys {
         Self { file: file.map(KeyFile::at), sealer: RwLock::default() }
     }
 
-    /// Seals the secret of a webhook.
+    /// Seals a secret for its owner: a webhook, or a source of webhooks.
     pub async fn seal(
         &self,
         store: &Store,
-        tenant: &Tenant,
-        webhook: &WebhookId,
+        owner: &str,
         secret: &str,
         chance: &dyn Chance,
     ) -> Result<Sealed, KeyError> {
         let sealer = self.for_writing(store, chance).await?;
-        Ok(sealer.seal(&secret_owner(tenant, webhook), secret.as_bytes(), chance)?)
+        Ok(sealer.seal(owner, secret.as_bytes(), chance)?)
     }
 
-    /// Opens the secret of a webhook.
-    pub(crate) fn open(&self, record: &SecretRecord) -> Result<String, KeyError> {
-        let known = self.sealer.read().clone().filter(|sealer| sealer.holds(&record.sealed.key_id));
+    /// Opens what was sealed for an owner.
+    pub fn open(&self, owner: &str, sealed: &Sealed) -> Result<String, KeyError> {
+        let known = self.sealer.read().clone().filter(|sealer| sealer.holds(&sealed.key_id));
         let sealer = match known {
             Some(sealer) => sealer,
             // Never read yet, or the keys were changed by somebody else.
-            None => self.reload()?.ok_or_else(|| SealError::UnknownKey(record.sealed.key_id.clone()))?,
+            None => self.reload()?.ok_or_else(|| SealError::UnknownKey(sealed.key_id.clone()))?,
         };
-        let plain = sealer.open(&record.owner(), &record.sealed)?;
+        let plain = sealer.open(owner, sealed)?;
         String::from_utf8(plain).map_err(|_| KeyError::Corrupt)
     }
 

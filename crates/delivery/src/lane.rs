@@ -18,6 +18,24 @@ const QUEUE_LOW: usize = 128;
 /// Deliveries under way to a receiver nobody knows yet.
 const WINDOW_FIRST: usize = 4;
 
+/// What a lane may make up for when it was kept waiting, in microseconds: clocks and timers go by milliseconds.
+const CATCH_UP_US: i64 = 100_000;
+
+/// The limits an owner set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Attempts under way at one time.
+    pub(crate) at_once: usize,
+    /// Attempts begun in a second.
+    pub(crate) per_second: Option<u32>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { at_once: usize::MAX, per_second: None }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -35,6 +53,10 @@ pub(crate) struct Lane {
     reading: Option<HashSet<DeliveryId>>,
     /// When the first delivery is due that nobody has in hand.
     pub(crate) due_at: Option<Millis>,
+    /// What its owner allows.
+    pace: Pace,
+    /// When the next attempt may begin, in microseconds.
+    free_at_us: i64,
     /// Whether it stands in the dispatcher's line.
     pub(crate) is_in_line: bool,
 }
@@ -51,6 +73,8 @@ impl Lane {
             spilled: false,
             reading: None,
             due_at: None,
+            pace: Pace::default(),
+            free_at_us: 0,
             is_in_line: false,
         }
     }
@@ -73,16 +97,31 @@ impl Lane {
         self.queue.push_back(job);
     }
 
-    /// Whether the next delivery may go out now.
+    /// Goes by its owner's limits from now on.
+    pub(crate) fn keep_to(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// Whether the next delivery may go out, as far as it is not too early.
     pub(crate) fn can_start(&self) -> bool {
-        !self.queue.is_empty() && self.under_way < self.window
+        !self.queue.is_empty() && self.under_way < self.window.min(self.pace.at_once)
+    }
+
+    /// When the next delivery may go out, if that is later than now.
+    pub(crate) fn too_early(&self, now: Millis) -> Option<Millis> {
+        let free_at = self.free_at_us.div_euclid(1_000) + 1;
+        (self.pace.per_second.is_some() && self.free_at_us > now * 1_000).then_some(free_at)
     }
 
     /// The next delivery, which is under way from now on.
-    pub(crate) fn start(&mut self) -> Option<Job> {
+    pub(crate) fn start(&mut self, now: Millis) -> Option<Job> {
         let job = self.can_start().then(|| self.queue.pop_front()).flatten()?;
         self.queued_bytes -= job.bytes();
         self.under_way += 1;
+        if let Some(per_second) = self.pace.per_second {
+            let earliest = now * 1_000 - CATCH_UP_US;
+            self.free_at_us = self.free_at_us.max(earliest) + 1_000_000 / i64::from(per_second);
+        }
         Some(job)
     }
 
@@ -104,6 +143,11 @@ impl Lane {
     /// Deliveries are on disk that this node has in hand and does not know.
     pub(crate) fn spill(&mut self) {
         self.spilled = true;
+    }
+
+    /// Since when its next delivery is owed.
+    pub(crate) fn waiting_since(&self) -> Option<Millis> {
+        self.queue.front()?.owed_since()
     }
 
     /// Whether it knows of nothing.
@@ -188,7 +232,7 @@ mod tests {
     fn a_receiver_that_keeps_up_gets_more_at_once_and_one_that_fails_gets_one() {
         let mut lane = Lane::new(8);
         (0..40).for_each(|n| lane.push(job(n)));
-        let burst = |lane: &mut Lane| std::iter::from_fn(|| lane.start()).count();
+        let burst = |lane: &mut Lane| std::iter::from_fn(|| lane.start(0)).count();
 
         let first = burst(&mut lane);
         (0..first).for_each(|_| lane.ended(true));
@@ -197,6 +241,42 @@ mod tests {
         let third = burst(&mut lane);
 
         assert_eq!((first, second, third), (4, 8, 1));
+    }
+
+    #[test]
+    fn an_owner_may_limit_how_many_are_under_way() {
+        let mut lane = Lane::new(8);
+        lane.keep_to(Pace { at_once: 2, per_second: None });
+        (0..9).for_each(|n| lane.push(job(n)));
+        let burst = |lane: &mut Lane| std::iter::from_fn(|| lane.start(0)).count();
+
+        let first = burst(&mut lane);
+        (0..first).for_each(|_| lane.ended(true));
+
+        assert_eq!((first, burst(&mut lane)), (2, 2));
+    }
+
+    #[test]
+    fn an_owner_may_limit_how_many_begin_in_a_second() {
+        for per_second in [1, 3, 70, 700] {
+            let mut lane = Lane::new(usize::MAX);
+            lane.keep_to(Pace { at_once: usize::MAX, per_second: Some(per_second) });
+            let (begin, mut n, mut started) = (1_000_000, 0, Vec::new());
+            for now in begin..begin + 3_000 {
+                while lane.too_early(now).is_none() {
+                    lane.push(job(n));
+                    let sent = lane.start(now).expect("there is room");
+                    lane.ended(true);
+                    lane.recorded(&sent.id);
+                    n += 1;
+                    started.push(now);
+                }
+            }
+            let (limit, burst) = (per_second as usize, per_second as usize / 10 + 1);
+            // So many later, more than a second has passed.
+            let is_kept = started.windows(limit + burst + 1).all(|few| few[limit + burst] - few[0] >= 1_000);
+            assert!(is_kept && started.len() >= 3 * limit, "{per_second} a second");
+        }
     }
 
     #[test]
@@ -222,7 +302,7 @@ mod tests {
 
         lane.read(Some((0..6).map(big).collect()), 100);
         let held = lane.len();
-        while lane.start().is_some() {
+        while lane.start(0).is_some() {
             lane.ended(true);
         }
 
@@ -236,21 +316,21 @@ mod tests {
         lane.push(job(1));
         lane.spill();
         lane.begin_reading();
-        let sent = lane.start().expect("it goes out");
+        let sent = lane.start(0).expect("it goes out");
         lane.ended(true);
         lane.recorded(&sent.id);
 
         lane.read(Some(vec![job(1), job(2)]), 100);
 
-        assert_eq!(lane.start().map(|job| job.id.as_str().to_owned()), Some("wh_1_2".to_owned()));
-        assert!(lane.start().is_none());
+        assert_eq!(lane.start(0).map(|job| job.id.as_str().to_owned()), Some("wh_1_2".to_owned()));
+        assert!(lane.start(0).is_none());
     }
 
     #[test]
     fn a_delivery_is_known_until_its_end_is_on_disk() {
         let mut lane = Lane::new(8);
         lane.push(job(1));
-        let sent = lane.start().expect("it goes out");
+        let sent = lane.start(0).expect("it goes out");
         lane.ended(true);
         lane.push(job(1));
         assert!(!lane.can_start());
@@ -269,7 +349,7 @@ mod tests {
         (0..=QUEUE_MAX).for_each(|n| lane.push(job(n)));
 
         lane.read(Some(Vec::new()), 10_000);
-        while lane.start().is_some() {
+        while lane.start(0).is_some() {
             lane.ended(true);
         }
 

@@ -115,6 +115,10 @@ id! {
     pub struct EntryId("dir");
 }
 id! {
+    /// Somebody who posts webhooks to us.
+    pub struct SourceId("src");
+}
+id! {
     /// A task of an event.
     pub struct TaskId("tsk");
 }

@@ -9,6 +9,7 @@ pub mod ambient;
 pub mod api_key;
 pub mod duration;
 pub mod id;
+pub mod inbound;
 pub mod json;
 pub mod planning;
 pub mod rate;

@@ -24,6 +24,7 @@ use crate::{
     policy::Policy,
     proxy::Proxy,
     resolve::{Resolve, SystemResolver},
+    stream::Stream,
     tls::Tls,
 };
 
@@ -77,6 +78,12 @@ impl Client {
     /// Dropping the future closes the connection it was using. Errors: see [`Error`].
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
         exchange::run(&self.pool, &self.limits, request).await
+    }
+
+    /// Sends one request and gives its answer as it comes; the deadline is for the head, and for each piece of the body.
+    /// Redirects are not followed, and no cap holds.
+    pub async fn open(&self, request: Request) -> Result<Stream, Error> {
+        exchange::open(&self.pool, request).await
     }
 }
 

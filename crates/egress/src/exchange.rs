@@ -27,6 +27,7 @@ use crate::{
     message::{Redirects, Request, Response},
     phase::{self, Phase},
     redirect,
+    stream::Stream,
 };
 
 /// Headers that frame the message or speak to the next machine only: the client writes them itself.
@@ -88,6 +89,13 @@ pub(crate) async fn run(
         }
         followed += 1;
     }
+}
+
+/// Sends `request`, and leaves the body to the caller.
+pub(crate) async fn open(pool: &Pool<Connector, Full<Bytes>>, request: Request) -> Result<Stream, Error> {
+    let patience = request.deadline;
+    let hop = first(request)?;
+    Ok(Stream::new(answer(pool, hop, far(patience)).await?, patience))
 }
 
 /// The moment `wait` from now; one too far off for the clock counts as a day.

@@ -20,6 +20,7 @@ mod proxy;
 mod ranges;
 mod redirect;
 mod resolve;
+mod stream;
 mod tls;
 
 pub use bytes::Bytes;
@@ -35,4 +36,5 @@ pub use proxy::{InvalidProxy, Proxy, ProxyFault};
 pub use ranges::Range;
 pub use resolve::{Addresses, Resolve, SystemResolver};
 pub use rustls::pki_types::CertificateDer;
+pub use stream::Stream;
 pub use tls::{InvalidRoots, parse_roots};

@@ -8,19 +8,29 @@ use openevent_domain::ambient::{Chance, Millis};
 use openevent_domain::id::WebhookId;
 use openevent_domain::tenant::Tenant;
 use openevent_domain::webhook::{DeliveryId, Pattern};
+use openevent_flow::Expression;
 use openevent_store::deliveries::Status as DeliveryStatus;
 use openevent_store::webhooks::{Status, WebhookRecord};
 use openevent_store::{Error, NewDelivery, NewSignal, Store};
 use parking_lot::RwLock;
+use serde_json::{Map, Value};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Characters of a key; longer ones that begin alike wait for each other.
+const LANE_CHARS_MAX: usize = 200;
 
 /// One webhook, ready to be asked.
 #[derive(Debug)]
 struct Subscription {
     id: WebhookId,
     patterns: Vec<Pattern>,
+    /// Asked of the payload of what the patterns want.
+    filter: Option<Expression>,
+    /// Gives the key of deliveries that go out one after the other.
+    fifo_key: Option<Expression>,
     /// Whether what it gets is sent, or held.
     is_active: bool,
 }
@@ -103,13 +113,19 @@ impl Subscriptions {
         let book = Arc::clone(&self.book.read());
         let Some(subscriptions) = book.get(&signal.tenant) else { return Vec::new() };
         let holder = Arc::clone(&self.holder.read());
-        let wanting = subscriptions.iter().filter(|subscription| subscription.wants(&signal.name));
+        // Read when the first webhook looks into it.
+        let payload = OnceCell::new();
+        let payload = || payload.get_or_init(|| serde_json::from_str(&signal.payload).unwrap_or_default());
+        let wanting = subscriptions.iter().filter(|subscription| {
+            subscription.wants(&signal.name)
+                && subscription.filter.as_ref().is_none_or(|filter| filter.holds(payload()))
+        });
         let delivery = |subscription: &Subscription| {
-            let (status, holder) = if subscription.is_active {
-                (DeliveryStatus::Pending, Arc::clone(&holder))
-            } else {
-                (DeliveryStatus::Held, Arc::from(""))
-            };
+            let lane = subscription.fifo_key.as_ref().and_then(|key| lane(key, payload()));
+            let status = if subscription.is_active { DeliveryStatus::Pending } else { DeliveryStatus::Held };
+            // What has to wait for others is taken in hand when its turn comes.
+            let is_in_hand = subscription.is_active && lane.is_none();
+            let holder = if is_in_hand { Arc::clone(&holder) } else { Arc::from("") };
             Arc::new(NewDelivery {
                 id: DeliveryId::mint(now, chance),
                 tenant: signal.tenant.clone(),
@@ -117,7 +133,7 @@ impl Subscriptions {
                 signal: Some(Arc::clone(signal)),
                 name: signal.name.clone(),
                 body: None,
-                lane: None,
+                lane,
                 status,
                 holder,
                 created_at: now,
@@ -159,7 +175,24 @@ fn subscription(record: WebhookRecord) -> (Tenant, Subscription) {
     // What is stored was read before it was stored.
     let patterns = record.events.iter().filter_map(|text| Pattern::parse(text).ok()).collect();
     let is_active = record.status == Status::Active;
-    (record.tenant, Subscription { id: record.id, patterns, is_active })
+    let filter = expression(&record.options, "filter");
+    let fifo_key = expression(&record.options, "fifoKey");
+    (record.tenant, Subscription { id: record.id, patterns, filter, fifo_key, is_active })
+}
+
+fn expression(options: &Map<String, Value>, name: &str) -> Option<Expression> {
+    options.get(name).and_then(Value::as_str).and_then(|source| Expression::compile(source, &[]).ok())
+}
+
+/// The key of a payload as text; what has none is sent without waiting.
+fn lane(key: &Expression, payload: &Value) -> Option<String> {
+    let text = match key.eval(payload, &[]) {
+        Ok(Value::Null) | Err(_) => return None,
+        Ok(Value::String(text)) => text,
+        Ok(other) => other.to_string(),
+    };
+    // No database of ours stores NUL.
+    Some(text.chars().take(LANE_CHARS_MAX).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect())
 }
 
 #[cfg(test)]
@@ -168,7 +201,8 @@ mod tests {
 
     fn wants(patterns: &[&str], name: &str) -> bool {
         let patterns = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
-        Subscription { id: WebhookId::trusted("wh_1".into()), patterns, is_active: true }.wants(name)
+        let id = WebhookId::trusted("wh_1".into());
+        Subscription { id, patterns, filter: None, fifo_key: None, is_active: true }.wants(name)
     }
 
     #[test]

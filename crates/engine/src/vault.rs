@@ -6,7 +6,7 @@
 
 use openevent_domain::ambient::{Chance, Clock, Millis};
 use openevent_domain::tenant::{DEFAULT_PROJECT, Environment, Tenant};
-use openevent_store::seal::{KeyFile, SealError, Sealer};
+use openevent_store::seal::{KeyFile, SealError, Sealed, Sealer};
 use openevent_store::secrets::SecretRecord;
 use openevent_store::{Store, WriteSet};
 use parking_lot::RwLock;
@@ -262,46 +262,70 @@ impl Vault {
     }
 }
 
-/// Seals every secret of every tenant, those of webhooks among them, under a new key. Answers how many. Broken off at any instant, nothing is lost:
-/// the file holds old and new keys by then, and the next rotation seals what this one left.
+/// Seals every secret of every tenant, those of webhooks and sources among them, under a new key. Answers how many.
+/// Broken off at any instant, nothing is lost: the file holds old and new keys by then, and the next rotation seals what
+/// this one left.
 pub async fn rotate_key(store: &Store, keys: &KeyFile, chance: &dyn Chance) -> Result<usize, VaultError> {
     let needed = store.secret_key_ids().await?;
     if !needed.is_empty() && keys.read()?.is_none() {
         return Err(VaultError::KeysLost);
     }
     let sealer = keys.add_key(&needed, chance)?;
-    let mut resealed = 0;
-    loop {
-        let stale = store.secrets_not_under(sealer.key_id(), RESEALED_PER_WRITE).await?;
-        if stale.is_empty() {
-            return Ok(resealed + reseal_webhooks(store, &sealer, chance).await?);
-        }
-        let mut set = WriteSet::new();
-        for record in &stale {
-            let owner = owner(&record.tenant, &record.name);
-            let plain = sealer.open(&owner, &record.sealed)?;
-            set.reseal_secret(record, &sealer.seal(&owner, &plain, chance)?);
-        }
-        store.submit(set).await?;
-        resealed += stale.len();
-    }
+    let (key, limit) = (sealer.key_id(), RESEALED_PER_WRITE);
+    let resealing = Resealing { store, sealer: &sealer, chance };
+    let of_workflows = resealing
+        .all(
+            async || store.secrets_not_under(key, limit).await,
+            |record| (owner(&record.tenant, &record.name), &record.sealed),
+            WriteSet::reseal_secret,
+        )
+        .await?;
+    let of_webhooks = resealing
+        .all(
+            async || store.webhook_secrets_not_under(key, limit).await,
+            |record| (record.owner(), &record.sealed),
+            WriteSet::reseal_webhook_secret,
+        )
+        .await?;
+    let of_sources = resealing
+        .all(
+            async || store.source_secrets_not_under(key, limit).await,
+            |record| (record.owner(), &record.sealed),
+            WriteSet::reseal_source,
+        )
+        .await?;
+    Ok(of_workflows + of_webhooks + of_sources)
 }
 
-async fn reseal_webhooks(store: &Store, sealer: &Sealer, chance: &dyn Chance) -> Result<usize, VaultError> {
-    let mut resealed = 0;
-    loop {
-        let stale = store.webhook_secrets_not_under(sealer.key_id(), RESEALED_PER_WRITE).await?;
-        if stale.is_empty() {
-            return Ok(resealed);
+struct Resealing<'a> {
+    store: &'a Store,
+    sealer: &'a Sealer,
+    chance: &'a dyn Chance,
+}
+
+impl Resealing<'_> {
+    /// Seals anew what `next` still finds, a write at a time.
+    async fn all<R>(
+        &self,
+        next: impl AsyncFn() -> Result<Vec<R>, openevent_store::Error>,
+        value: impl Fn(&R) -> (String, &Sealed),
+        write: impl Fn(&mut WriteSet, &R, &Sealed),
+    ) -> Result<usize, VaultError> {
+        let mut resealed = 0;
+        loop {
+            let stale = next().await?;
+            if stale.is_empty() {
+                return Ok(resealed);
+            }
+            let mut set = WriteSet::new();
+            for record in &stale {
+                let (owner, sealed) = value(record);
+                let plain = self.sealer.open(&owner, sealed)?;
+                write(&mut set, record, &self.sealer.seal(&owner, &plain, self.chance)?);
+            }
+            self.store.submit(set).await?;
+            resealed += stale.len();
         }
-        let mut set = WriteSet::new();
-        for record in &stale {
-            let owner = record.owner();
-            let plain = sealer.open(&owner, &record.sealed)?;
-            set.reseal_webhook_secret(record, &sealer.seal(&owner, &plain, chance)?);
-        }
-        store.submit(set).await?;
-        resealed += stale.len();
     }
 }
 

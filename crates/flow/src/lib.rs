@@ -40,6 +40,7 @@ mod cut;
 mod definition;
 mod duration;
 mod event;
+mod expression;
 mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -67,6 +68,7 @@ pub use command::{
 pub use controls::{Concurrency, Controls, Debounce, Idempotency, Keys, Over, Throttle};
 pub use definition::{Definition, Parsed};
 pub use event::{EventFilter, Match};
+pub use expression::Expression;
 pub use fault::{Fault, FaultKind};
 pub use history::{Happened, Payload, TaskChange, TaskEntry, TaskStart, Tracer};
 pub use issue::{Issue, IssueKind};

@@ -3,6 +3,7 @@
 //! Invariant: everything here is cheap to read on the hot path; what must be durable is in the store.
 //! Not here: routes (see `api`), the loop that keeps this state well (see `serve`).
 
+use crate::app::hooks::Sources;
 use crate::app::passwords::Passwords;
 use crate::app::schema_book::SchemaBook;
 use crate::face::idempotency::Flights;
@@ -41,6 +42,8 @@ pub struct App {
     pub flights: Arc<Flights>,
     /// The keys that secrets of webhooks are sealed under.
     pub webhook_keys: Arc<Keys>,
+    /// Sources of webhooks, ready to be asked.
+    pub sources: Sources,
     /// What is measured about requests.
     pub meters: RequestMeters,
     /// Schemas of catalogued signal names, to be asked without waiting.
@@ -95,6 +98,7 @@ impl App {
             rates,
             flights: Arc::default(),
             webhook_keys,
+            sources: Sources::default(),
             meters: RequestMeters::default(),
             schemas,
             passwords: Passwords::default(),

@@ -7,7 +7,7 @@ use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
 use crate::{
     audit, deliveries, event_types, gate, gathered, idempotency, keys, lease, maintenance, members, planning,
-    rates, runs, schedules, secrets, sessions, signals, snapshots, users, webhooks, workflows,
+    rates, runs, schedules, secrets, sessions, signals, snapshots, sources, users, webhooks, workflows,
 };
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
@@ -31,6 +31,7 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
         secrets::STATEMENTS,
         sessions::STATEMENTS,
         snapshots::STATEMENTS,
+        sources::STATEMENTS,
         users::STATEMENTS,
         webhooks::STATEMENTS,
         workflows::STATEMENTS,
@@ -81,6 +82,7 @@ fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
         sessions::selects(),
         signals::selects(),
         snapshots::selects(),
+        sources::selects(),
         users::selects(),
         webhooks::selects(),
         workflows::selects(),

@@ -8,7 +8,7 @@ mod owed;
 mod shown;
 
 pub use owed::{Attempt, Owed, OwedBody, Settled};
-pub use shown::{AttemptRecord, COUNT_MAX, DeliveryRecord, Filter, Place};
+pub use shown::{AttemptRecord, Backlog, COUNT_MAX, DeliveryRecord, Filter, Place};
 
 use crate::sql::{Bulk, Kind, Select, Sql};
 use crate::value::Value;
@@ -93,6 +93,10 @@ static HOLD: Sql = Sql::same(
 );
 static HOLD_FAILED: Sql =
     Sql::same("UPDATE deliveries SET status = 'held', settled_at = NULL WHERE id = $1 AND status = 'failed'");
+static SKIP_ONE: Sql = Sql::same(
+    "UPDATE deliveries SET status = 'skipped', holder = '', settled_at = $1 WHERE tenant = $2 AND webhook_id = $3 AND id = $4 \
+     AND status IN ('pending', 'held', 'failed')",
+);
 static SKIP: Sql = Sql::same(
     "UPDATE deliveries SET status = 'skipped', holder = '', settled_at = $1 WHERE seq IN (SELECT seq FROM deliveries \
      WHERE webhook_id = $2 AND status = 'pending' LIMIT $3) AND NOT EXISTS (SELECT 1 FROM webhooks WHERE id = $2)",
@@ -109,7 +113,7 @@ static REDELIVER: Sql = Sql::same(
 const RECOVERABLE: &str = "SELECT seq FROM deliveries WHERE webhook_id = $1 AND status IN ('held', 'failed')";
 
 pub(crate) fn statements() -> Vec<&'static Sql> {
-    let mut all = vec![&HOLD, &HOLD_FAILED, &SKIP, &RECOVER, &REDELIVER];
+    let mut all = vec![&HOLD, &HOLD_FAILED, &SKIP_ONE, &SKIP, &RECOVER, &REDELIVER];
     all.extend(owed::STATEMENTS);
     all
 }
@@ -136,7 +140,12 @@ impl WriteSet {
             delivery.holder.as_ref().into(),
             delivery.created_at.into(),
         ];
+        // Nobody has it in hand, so that whoever sends has to look for it.
+        let waits = delivery.lane.is_some() && delivery.status == Status::Pending;
         self.row(&ADD, values);
+        if waits {
+            self.nudge_deliveries();
+        }
         self.announce_delivery(delivery);
     }
 
@@ -166,6 +175,13 @@ impl WriteSet {
             to_seq.into(),
         ];
         self.write(&RECOVER, args, Expect::Any);
+        self.nudge_deliveries();
+    }
+
+    /// Lets go of one delivery. Fails the set when it was delivered or let go of already.
+    pub fn skip_delivery(&mut self, tenant: &Tenant, webhook: &WebhookId, id: &DeliveryId, now: Millis) {
+        let args = [now.into(), tenant.as_str().into(), webhook.as_str().into(), id.as_str().into()];
+        self.write(&SKIP_ONE, args, Expect::One("the delivery has ended"));
         self.nudge_deliveries();
     }
 

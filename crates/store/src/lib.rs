@@ -38,6 +38,7 @@ pub mod secrets;
 pub mod sessions;
 pub mod signals;
 pub mod snapshots;
+pub mod sources;
 pub mod users;
 pub mod webhooks;
 pub mod workflows;

@@ -37,6 +37,7 @@ const ALL: &[Migration] = migrations![
     "0009_audit",
     "0009_import",
     "0010_webhooks",
+    "0011_sources",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

@@ -36,7 +36,7 @@ static RESEAL: Sql = Sql::same(
 );
 static DELETE: Sql = Sql::same("DELETE FROM secrets WHERE tenant = $1 AND name = $2");
 const COLUMNS: &str = "SELECT tenant, name, key_id, sealed, created_at, updated_at FROM secrets";
-const KEY_IDS: &str = "SELECT key_id FROM secrets UNION SELECT key_id FROM webhook_secrets ORDER BY key_id";
+const KEY_IDS: &str = "SELECT key_id FROM secrets UNION SELECT key_id FROM webhook_secrets UNION SELECT key_id FROM sources WHERE key_id IS NOT NULL ORDER BY key_id";
 
 pub(crate) const STATEMENTS: &[&Sql] = &[&PUT, &RESEAL, &DELETE];
 

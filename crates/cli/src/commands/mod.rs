@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod health;
 mod keys;
+mod listen;
 mod members;
 mod migrate;
 mod projects;
@@ -50,8 +51,9 @@ pub(crate) async fn run(
         Command::Migrate(_) => migrate::run(config, output).await?,
         Command::Doctor(_) => return doctor::run(config, output).await,
         Command::Backup(backup) => backup::run(&backup.file, &config, output).await?,
-        Command::Sources(sources) => sources::run(&sources, output)?,
         Command::Signals(signals) => signals::run(signals, &config, environment, output).await?,
+        Command::Listen(listen) => listen::run(listen, &config, environment, output).await?,
+        Command::Sources(sources) => sources::run(sources, &config, environment, output).await?,
         Command::Webhooks(webhooks) => webhooks::run(webhooks, &config, environment, output).await?,
         Command::Workflows(workflows) => {
             return workflows::run(workflows, &config, environment, output).await;

@@ -1,15 +1,15 @@
-//! `signals send NAME`: one signal to a running server.
+//! `signals send|list|replay`: one signal to a running server, and those it has.
 //!
-//! Invariant: exit code 0 means that the server has it on disk.
+//! Invariant: exit code 0 of `send` and `replay` means that the server has it on disk.
 //! Not here: waiting for the runs it starts; `runs show --watch` does.
 
 use crate::args::{Remote as Flags, Signals};
 use crate::config::{Config, Environment};
 use crate::failure::{explain, usage};
-use crate::output::{Output, Style, clean};
+use crate::output::{Output, Style, clean, columns};
 use crate::remote::{Body, Remote};
 use http::Method;
-use openevent_domain::signal::SignalName;
+use openevent_domain::signal::{SignalName, rfc3339};
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
 
@@ -20,8 +20,37 @@ pub(crate) async fn run(
     environment: &Environment,
     output: Output,
 ) -> anyhow::Result<()> {
-    let Signals::Send { name, payload, remote } = signals;
-    send(&name, payload.as_deref(), (&remote, config, environment), output).await
+    match signals {
+        Signals::Send { name, payload, remote } => {
+            send(&name, payload.as_deref(), (&remote, config, environment), output).await
+        }
+        Signals::List { name, remote } => {
+            list(&Remote::new(&remote, config, environment)?, name.as_deref(), output).await
+        }
+        Signals::Replay { ids, remote } => {
+            let remote = Remote::new(&remote, config, environment)?;
+            for id in ids {
+                let answer = remote.ask(Method::POST, &["signals", &id, "replay"], &[], None).await?;
+                output.answer(&answer, || accepted(&answer, output))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn list(remote: &Remote, name: Option<&str>, output: Output) -> anyhow::Result<()> {
+    let query: Vec<_> = [("limit", "50")].into_iter().chain(name.map(|name| ("name", name))).collect();
+    let answer = remote.get(&["signals"], &query).await?;
+    output.answer(&answer, || {
+        let row = |signal: &Value| {
+            let text = |key: &str| clean(signal[key].as_str().unwrap_or_default());
+            let received_at = signal["receivedAt"].as_i64().map(rfc3339).unwrap_or_default();
+            let matched = if signal["matched"] == true { "started a run" } else { "" };
+            vec![text("id"), received_at, text("name"), matched.to_owned()]
+        };
+        let rows: Vec<_> = answer["data"].as_array().into_iter().flatten().map(row).collect();
+        if rows.is_empty() { "No signals.".to_owned() } else { columns(&rows) }
+    })
 }
 
 async fn send(

@@ -1,4 +1,4 @@
-//! `webhooks list|create|deliveries|rotate|test|recover|verify`.
+//! `webhooks list|create|stats|rotate|deliveries|redeliver|skip|test|recover|verify`.
 //!
 //! Invariant: a secret is printed once, by the command that made it; `verify` needs no server.
 //! Not here: sending.
@@ -24,15 +24,34 @@ pub(crate) async fn run(
     let to = |flags: &Flags| Remote::new(flags, config, environment);
     match webhooks {
         Webhooks::List { remote } => list(&to(&remote)?, output).await,
-        Webhooks::Create { name, target, events, remote } => {
-            let body = json!({"name": name, "url": target, "events": events});
+        Webhooks::Create {
+            name,
+            target,
+            events,
+            filter,
+            fifo_key,
+            rate_per_second,
+            max_concurrency,
+            remote,
+        } => {
+            let body = json!({
+                "name": name, "url": target, "events": events, "filter": filter, "fifoKey": fifo_key,
+                "ratePerSecond": rate_per_second, "maxConcurrency": max_concurrency,
+            });
             made(&to(&remote)?, &["webhooks"], Some(&body), output).await
         }
+        Webhooks::Stats { id, remote } => stats(&to(&remote)?, &id, output).await,
         Webhooks::Rotate { id, remote } => {
             made(&to(&remote)?, &["webhooks", &id, "rotate"], None, output).await
         }
         Webhooks::Deliveries { id, status, remote } => {
             deliveries(&to(&remote)?, &id, status.as_deref(), output).await
+        }
+        Webhooks::Redeliver { id, delivery, remote } => {
+            act(&to(&remote)?, &["webhooks", &id, "deliveries", &delivery, "redeliver"], output).await
+        }
+        Webhooks::Skip { id, delivery, remote } => {
+            act(&to(&remote)?, &["webhooks", &id, "deliveries", &delivery, "skip"], output).await
         }
         Webhooks::Test { id, remote } => {
             let answer = to(&remote)?.ask(Method::POST, &["webhooks", &id, "test"], &[], None).await?;
@@ -81,6 +100,33 @@ async fn made(remote: &Remote, path: &[&str], body: Option<&Value>, output: Outp
         let shown_once =
             output.paint(Style::Dim, "the secret is shown once: keep it where the receiver finds it");
         format!("{}\n{}\n{shown_once}", text(data, "id"), text(data, "secret"))
+    })
+}
+
+/// Something done to one delivery.
+async fn act(remote: &Remote, path: &[&str], output: Output) -> anyhow::Result<()> {
+    let answer = remote.ask(Method::POST, path, &[], None).await?;
+    output.answer(&answer, || format!("{} {}", text(&answer["data"], "id"), text(&answer["data"], "status")))
+}
+
+async fn stats(remote: &Remote, id: &str, output: Output) -> anyhow::Result<()> {
+    let answer = remote.get(&["webhooks", id, "stats"], &[]).await?;
+    output.answer(&answer, || {
+        let data = &answer["data"];
+        let figure = |name: &str, unit: &str| match &data[name] {
+            Value::Null => "none yet".to_owned(),
+            number => format!("{number}{unit}"),
+        };
+        let rows = [
+            ("status", text(data, "status")),
+            ("attempts looked at", figure("attempts", "")),
+            ("success ratio", figure("successRatio", "")),
+            ("duration, median", figure("p50Ms", " ms")),
+            ("duration, 95th percentile", figure("p95Ms", " ms")),
+            ("still owed", figure("pending", "")),
+            ("age of the oldest", figure("queueAgeMs", " ms")),
+        ];
+        columns(&rows.map(|(name, value)| vec![name.to_owned(), value]))
     })
 }
 

@@ -16,3 +16,4 @@ mod serve;
 mod sources;
 mod support;
 mod tables;
+mod webhooks;

@@ -4,6 +4,7 @@
 //! Not here: rows, sockets, who may manage them.
 
 mod body;
+mod headers;
 mod id;
 mod pattern;
 mod schedule;
@@ -11,6 +12,7 @@ mod secret;
 mod target;
 
 pub use body::body;
+pub use headers::headers;
 pub use id::DeliveryId;
 pub use pattern::{BadPattern, Pattern};
 pub use schedule::{BadSchedule, RETRY_AFTER_MS_MAX, Schedule, Verdict, retry_after};

@@ -14,6 +14,7 @@ pub mod event_types;
 pub mod event_vendors;
 pub mod events;
 pub mod health;
+pub mod hooks;
 pub mod index;
 pub mod me;
 pub mod measures;
@@ -23,6 +24,7 @@ pub mod runs;
 pub mod secrets;
 pub mod sheets;
 pub mod signals;
+pub mod sources;
 pub mod sponsors;
 pub mod tasks;
 pub mod users;
@@ -53,6 +55,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(sponsors::routes())
         .merge(public::routes())
         .merge(webhooks::routes())
+        .merge(sources::routes())
+        .merge(hooks::routes())
         .merge(workflows::routes())
         .merge(runs::routes())
         .merge(secrets::routes())

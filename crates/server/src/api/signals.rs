@@ -6,7 +6,8 @@
 
 use crate::api::events::{EventBody, EventView};
 use crate::app::intake::{self, Doubt, Meaning};
-use crate::app::{events, signals as use_case, stream};
+use crate::app::signals::{self as use_case, Manner};
+use crate::app::{events, stream};
 use crate::face::body::{Decode, Nothing, Sent, is_json};
 use crate::face::caller::{Caller, Can, ReadSignals, WriteEvents};
 use crate::face::idempotency::Once;
@@ -196,7 +197,7 @@ async fn send(
 ) -> Result<Reply, Problem> {
     match intake::read(&sent, &caller.tenant, doubt(&caller))? {
         Meaning::Signal(arrival) => {
-            use_case::accept(&app, WriteSet::new(), &caller.tenant, *arrival, guard, now).await
+            use_case::accept(&app, WriteSet::new(), &caller.tenant, *arrival, guard, Manner::Full, now).await
         }
         Meaning::Batch(items) => use_case::accept_batch(&app, &caller.tenant, items, guard, now).await,
         Meaning::Event(fields) => events::create(&app, &caller, fields, guard, now).await,

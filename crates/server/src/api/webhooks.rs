@@ -67,6 +67,16 @@ struct WebhookBody {
     events: Vec<String>,
     /// `active` (the default) or `paused`: then deliveries are held until they are recovered.
     status: Option<String>,
+    /// A jq expression on the payload; only signals for which it is neither null nor false are delivered.
+    #[schema(example = ".status == \"active\"")]
+    filter: Option<String>,
+    /// A jq expression on the payload; deliveries with the same result go out one after the other.
+    #[schema(example = ".eventId")]
+    fifo_key: Option<String>,
+    /// Attempts a second, 1 to 1000.
+    rate_per_second: Option<i64>,
+    /// Attempts at one time, 1 to 64.
+    max_concurrency: Option<i64>,
 }
 
 /// A webhook.
@@ -78,6 +88,10 @@ struct WebhookView {
     name: String,
     url: String,
     events: Vec<String>,
+    filter: Option<String>,
+    fifo_key: Option<String>,
+    rate_per_second: Option<i64>,
+    max_concurrency: Option<i64>,
     /// `active`, `paused`, or `disabled` after five failed attempts in a row.
     status: String,
     /// Failed attempts since the last good one.

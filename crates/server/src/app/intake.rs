@@ -29,7 +29,7 @@ pub struct Arrival {
     pub origin: Option<Origin>,
 }
 
-/// A CloudEvent's `source` and `id`: together they make it unique.
+/// A sender and what it calls a message, as a CloudEvent's `source` and `id`: together they make it unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Who sent it.
@@ -39,6 +39,11 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// A message of a sender.
+    pub fn new(source: String, id: String) -> Self {
+        Self { source, id }
+    }
+
     /// The key under which its first reception is remembered.
     pub fn key(&self) -> String {
         let mut hash = Sha256::new();

@@ -35,6 +35,15 @@ pub const QUEUED: &str = "Event received and queued for processing";
 /// Runs a story shows.
 const STORY_RUNS_MAX: i64 = 1_000;
 
+/// How much an acknowledgement says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Also what the signal started.
+    Full,
+    /// Only that it is on disk: for senders who have no business with the project's workflows.
+    Brief,
+}
+
 /// Takes one signal in, in one commit with `set`.
 pub async fn accept(
     app: &App,
@@ -42,13 +51,14 @@ pub async fn accept(
     tenant: &Tenant,
     arrival: Arrival,
     guard: Guard,
+    manner: Manner,
     now: Millis,
 ) -> Result<Reply, Problem> {
     let Arrival { draft, origin } = arrival;
     if let Some(origin) = &origin
         && let Some(event_id) = known(app, tenant, origin, now).await?
     {
-        return acknowledge_again(app, tenant, &event_id).await;
+        return acknowledge_again(app, tenant, &event_id, manner).await;
     }
     let warning = warning(&draft.name);
     let admitted = admit(app, draft, now).map_err(Problem::signal)?;
@@ -56,7 +66,7 @@ pub async fn accept(
     if let Some(origin) = &origin {
         remember(&mut set, tenant, origin, &admitted, now);
     }
-    let reply = acknowledge(&admitted, warning);
+    let reply = acknowledge(&admitted, warning, manner);
     guard.remember(&mut set, &reply);
     match app.store.submit(set).await {
         Ok(()) => {
@@ -65,7 +75,7 @@ pub async fn accept(
         }
         Err(error) => match (&origin, is_repeated(&error)) {
             (Some(origin), true) => match known(app, tenant, origin, now).await? {
-                Some(event_id) => acknowledge_again(app, tenant, &event_id).await,
+                Some(event_id) => acknowledge_again(app, tenant, &event_id, manner).await,
                 None => guard.settle(&app.store, error).await,
             },
             _ => guard.settle(&app.store, error).await,
@@ -127,7 +137,9 @@ struct AcknowledgementData<'a> {
     event_id: &'a str,
     id: &'a str,
     message: &'a str,
-    runs: Vec<Started>,
+    /// Left out of brief ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<Vec<Started>>,
     /// Workflows that keep the event until others have come.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     kept: Vec<KeptFor>,
@@ -161,21 +173,30 @@ async fn runs_of(app: &App, tenant: &Tenant, id: SignalId) -> Result<Vec<RunReco
     Ok(started)
 }
 
-fn acknowledge(admitted: &Admitted, meta: Option<Value>) -> Reply {
+fn acknowledge(admitted: &Admitted, meta: Option<Value>, manner: Manner) -> Reply {
+    let is_full = manner == Manner::Full;
     let event_id = admitted.signal.id.as_str();
     let data = AcknowledgementData {
         event_id,
         id: event_id,
         message: QUEUED,
-        runs: started(admitted),
-        kept: kept(admitted),
+        runs: is_full.then(|| started(admitted)),
+        kept: if is_full { kept(admitted) } else { Vec::new() },
         duplicate: false,
     };
     acknowledged(Acknowledgement { success: true, message: QUEUED, event_id, data, meta })
 }
 
-async fn acknowledge_again(app: &App, tenant: &Tenant, event_id: &str) -> Result<Reply, Problem> {
-    let runs = started_before(app, tenant, event_id).await?;
+async fn acknowledge_again(
+    app: &App,
+    tenant: &Tenant,
+    event_id: &str,
+    manner: Manner,
+) -> Result<Reply, Problem> {
+    let runs = match manner {
+        Manner::Full => Some(started_before(app, tenant, event_id).await?),
+        Manner::Brief => None,
+    };
     let data = AcknowledgementData {
         event_id,
         id: event_id,
@@ -239,7 +260,7 @@ pub async fn replay(
     };
     let mut set = WriteSet::new();
     note(app, &mut set, caller, Act::done("signal.replay", id), now);
-    accept(app, set, tenant, Arrival { draft, origin: None }, guard, now).await
+    accept(app, set, tenant, Arrival { draft, origin: None }, guard, Manner::Full, now).await
 }
 
 /// A page of signals.

@@ -27,7 +27,7 @@ use openevent_domain::planning::form::{Presence, whole};
 use openevent_domain::signal::BUILT_IN;
 use openevent_domain::tenant::Tenant;
 use openevent_domain::webhook::{DISABLED, mint_secret};
-use openevent_store::webhooks::{Place, SecretRecord, Status, WebhookRecord};
+use openevent_store::webhooks::{Place, SecretRecord, Status, WebhookRecord, secret_owner};
 use openevent_store::{Error, WriteSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -306,11 +306,9 @@ async fn sealed(
     now: Millis,
 ) -> Result<SecretRecord, Problem> {
     let (tenant, id) = (&webhook.tenant, &webhook.id);
-    let sealed = app.webhook_keys.seal(&app.store, tenant, id, secret, app.chance.as_ref()).await;
-    let sealed = sealed.map_err(|cause| match cause {
-        KeyError::Store(cause) => cause.into(),
-        other => Problem::unavailable(other),
-    })?;
+    let owner = secret_owner(tenant, id);
+    let sealed = app.webhook_keys.seal(&app.store, &owner, secret, app.chance.as_ref()).await;
+    let sealed = sealed.map_err(key_problem)?;
     Ok(SecretRecord {
         webhook_id: id.clone(),
         n,
@@ -319,6 +317,14 @@ async fn sealed(
         created_at: now,
         ends_at: None,
     })
+}
+
+/// What a caller is told when a secret could not be sealed or opened.
+pub fn key_problem(cause: KeyError) -> Problem {
+    match cause {
+        KeyError::Store(cause) => cause.into(),
+        other => Problem::unavailable(other),
+    }
 }
 
 /// Lets the spine know what was just committed: a signal sent after the answer finds it.

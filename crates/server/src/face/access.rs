@@ -13,6 +13,8 @@ pub enum Access {
     Credential,
     /// No credential; the call counts against the client's address.
     Open,
+    /// A signature, which the endpoint checks; what it refuses counts against the client's address.
+    Signed,
     /// Neither: health, metrics, documents and pages.
     Free,
 }
@@ -22,6 +24,7 @@ pub fn of(path: &str) -> Access {
     if let Some(rest) = path.strip_prefix("/api/v1") {
         return match rest {
             "" | "/" | "/webhooks/events" => Access::Open,
+            _ if rest.starts_with("/hooks/") => Access::Signed,
             _ if rest == "/public" || rest.starts_with("/public/") => Access::Open,
             _ if rest.starts_with('/') => Access::Credential,
             _ => Access::Open,
@@ -97,6 +100,7 @@ mod tests {
         ] {
             assert_eq!(of(path), Access::Open, "{path}");
         }
+        assert_eq!(of("/api/v1/hooks/stripe"), Access::Signed);
         for path in ["/", "/health", "/api/health", "/metrics", "/docs", "/nothing", "/eventsource"] {
             assert_eq!(of(path), Access::Free, "{path}");
         }

@@ -139,6 +139,10 @@ async fn admit(app: &App, asked: Asked<'_>, address: IpAddr, now: Millis) -> Adm
             let verdict = app.rates.peek(&Subject::Address(address), by_address, now);
             Admission { verdict: Some(verdict), outcome: Ok(None) }
         }
+        Access::Signed => {
+            let verdict = app.rates.peek(&Subject::Address(address), by_address, now);
+            Admission::limited(Some(verdict), now, Ok(None))
+        }
         Access::Open => {
             let mut verdict = anonymous();
             if verdict.admitted && access::is_intake(asked.method, asked.path) {

@@ -5,6 +5,7 @@ use openevent_server::Settings;
 use openevent_testkit::Reply;
 
 const PATH: &str = "/api/v1/event-types";
+const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn remaining(reply: &Reply) -> i64 {
     reply.header("x-ratelimit-remaining").expect("a rate-limit header").parse().expect("a number")
@@ -87,6 +88,31 @@ async fn bad_credentials_count_against_the_address_and_good_ones_do_not() {
     assert_eq!(server.get("/api/v1", &[]).await.status, 429);
     let (key, _) = server.key(&["workflows:read"], None).await;
     assert_eq!(server.get(PATH, &[("x-api-key", &key)]).await.status, 200);
+}
+
+#[tokio::test]
+async fn webhooks_of_others_count_when_their_signature_is_bad() {
+    let place = Place::new();
+    let keys = tempfile::tempdir().expect("a folder");
+    let key_file = Some(keys.path().join("openevent.key"));
+    let server = place.serve(Settings { address_rate_per_hour: 3, key_file, ..settings() }).await;
+    let source = r#"{"name": "github", "preset": "github", "secret": "It's a Secret to Everybody",
+                     "eventName": "\"push\"", "eventId": "null"}"#;
+    assert_eq!(server.send("POST", "/api/v1/sources", &[OPERATOR, JSON], source).await.status, 201);
+    // GitHub's own example, as its body is no JSON: signed well, and refused for what it says.
+    let good = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    let send = async |signature: &str| {
+        let headers = [JSON, ("x-hub-signature-256", signature)];
+        server.send("POST", "/api/v1/hooks/github", &headers, "Hello, World!").await.status
+    };
+
+    for _ in 0..5 {
+        assert_eq!(send(good).await, 400);
+    }
+    for _ in 0..3 {
+        assert_eq!(send("sha256=00").await, 401);
+    }
+    assert_eq!((send("sha256=00").await, send(good).await), (429, 429));
 }
 
 #[tokio::test]

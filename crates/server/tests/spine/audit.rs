@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 
 /// Operations that are no GET and leave no row, each with the reason.
 const UNTOLD: &[(&str, &str)] = &[
+    ("POST:/api/v1/hooks/{source}", "signals: a signal is its own record"),
     ("POST:/api/v1/events/batch", "signals: a signal is its own record"),
     ("POST:/api/v1/workflows/validate", "writes nothing"),
     ("POST:/api/v1/workflows/{namespace}/{name}/validate", "writes nothing"),
@@ -193,7 +194,18 @@ async fn subscribe(bed: &Bed) {
     let again = format!("{at}/deliveries/{}/redeliver", id(&sent));
     let redeliver = format!("POST:{operation}/deliveries/{{delivery_id}}/redeliver");
     json_call(bed, &redeliver, &again, json!({})).await;
+    json_call(bed, &format!("PATCH:{operation}"), &at, json!({"status": "paused"})).await;
+    bed.signal("nobody.here", json!({})).await;
+    let held = bed.data(&format!("{at}/deliveries?status=held")).await[0].clone();
+    let skip = format!("POST:{operation}/deliveries/{{delivery_id}}/skip");
+    json_call(bed, &skip, &format!("{at}/deliveries/{}/skip", id(&held)), json!({})).await;
     json_call(bed, &format!("DELETE:{operation}"), &at, json!({})).await;
+    let body = json!({"name": "stripe", "preset": "stripe", "secret": "whsec_hush"});
+    let source = plain_call(bed, "POST:/api/v1/sources", body).await;
+    let at = format!("/api/v1/sources/{}", id(&source));
+    let body = json!({"status": "paused", "secret": "whsec_hush2"});
+    json_call(bed, "PATCH:/api/v1/sources/{id}", &at, body).await;
+    json_call(bed, "DELETE:/api/v1/sources/{id}", &at, json!({})).await;
     let text = Value::from(rows(bed).await).to_string();
     assert!(!text.contains("whsec_"), "{text}");
 }

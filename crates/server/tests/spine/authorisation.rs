@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const MARK: &str = "zanzibar";
 /// No credential is asked for.
 const PUBLIC: &str = "public";
+/// No credential is asked for, but a signature.
+const SIGNED: &str = "signed";
 /// Any valid key will do.
 const ANY: &str = "any";
 
@@ -124,6 +126,8 @@ const CASES: &[(&str, &str, Foreign)] = &[
     ("POST /api/v1/public/events/{id}/applications", PUBLIC, Shared),
     ("GET /api/v1/public/vendors", PUBLIC, Shared),
     ("GET /api/v1/public/vendors/categories", PUBLIC, Shared),
+    // Whoever posts signs instead.
+    ("POST /api/v1/hooks/{source}", SIGNED, Missing),
     ("GET /api/v1/runs", "runs:read", Empty),
     ("GET /api/v1/runs/{id}", "runs:read", Missing),
     ("POST /api/v1/runs/{id}/cancel", "runs:write", Missing),
@@ -139,6 +143,11 @@ const CASES: &[(&str, &str, Foreign)] = &[
     ("GET /api/v1/signals", "signals:read", Own),
     ("GET /api/v1/signals/{event_id}", "signals:read", Missing),
     ("POST /api/v1/signals/{event_id}/replay", "events:write", Missing),
+    ("GET /api/v1/sources", "*", Empty),
+    ("POST /api/v1/sources", "*", Own),
+    ("DELETE /api/v1/sources/{id}", "*", Missing),
+    ("GET /api/v1/sources/{id}", "*", Missing),
+    ("PATCH /api/v1/sources/{id}", "*", Missing),
     ("GET /api/v1/sponsors", "sponsors:read", Shared),
     ("POST /api/v1/sponsors", "*", Refused),
     ("GET /api/v1/sponsors.csv", "sponsors:read", Shared),
@@ -172,6 +181,8 @@ const CASES: &[(&str, &str, Foreign)] = &[
     ("GET /api/v1/webhooks/{id}/deliveries", "*", Missing),
     ("GET /api/v1/webhooks/{id}/deliveries/{delivery_id}", "*", Missing),
     ("POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver", "*", Missing),
+    ("POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/skip", "*", Missing),
+    ("GET /api/v1/webhooks/{id}/stats", "*", Missing),
     ("POST /api/v1/webhooks/{id}/recover", "*", Missing),
     ("POST /api/v1/webhooks/{id}/rotate", "*", Missing),
     ("POST /api/v1/webhooks/{id}/test", "*", Missing),
@@ -239,6 +250,8 @@ async fn things(bed: &Bed) -> BTreeMap<&'static str, String> {
         let put = bed.send("PUT", &path, &[crate::bed::OPERATOR, JSON], body.to_string()).await;
         assert_eq!(put.status, 201, "{path}: {}", put.text());
     }
+    let source = json!({"name": MARK, "preset": "stripe", "secret": MARK, "payload": ".zanzibar"});
+    let source = made(bed, "/api/v1/sources", source).await;
     let (webhook, delivery) = delivered(bed).await;
     let user = member(bed).await;
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
@@ -261,6 +274,8 @@ async fn things(bed: &Bed) -> BTreeMap<&'static str, String> {
         ("vendors/{id}", vendor),
         ("sponsors/{id}", sponsor),
         ("api-keys/{id}", key),
+        ("hooks/{source}", source.clone()),
+        ("sources/{id}", source),
         ("webhooks/{id}", webhook),
         ("deliveries/{delivery_id}", delivery),
         ("event-types/{name}", "c.d".to_owned()),
@@ -350,7 +365,7 @@ impl Case {
     }
 
     fn is_protected(&self) -> bool {
-        self.scope != PUBLIC
+        ![PUBLIC, SIGNED].contains(&self.scope)
     }
 }
 
@@ -410,6 +425,15 @@ async fn a_route_asks_for_a_credential_and_for_its_scope_before_anything_else() 
         let mut keys: BTreeMap<&str, (String, String)> = BTreeMap::new();
         for case in cases(&things) {
             let anonymous = case.ask(bed, None, "\0 nonsense").await;
+            if case.scope == SIGNED {
+                assert_eq!(
+                    (anonymous.status, code(&anonymous).as_str()),
+                    (401, "UNAUTHORIZED"),
+                    "{}",
+                    case.route
+                );
+                continue;
+            }
             if !case.is_protected() {
                 assert!(
                     !matches!(anonymous.status, 401 | 403 | 500..),

@@ -391,3 +391,70 @@ async fn a_receiver_that_breaks_off_or_hangs_is_a_failed_attempt_with_a_reason()
     );
     bed.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_lets_through_what_it_holds_for() {
+    on_both(async |bed| {
+        let receiver = Receiver::start().await;
+        let body = json!({"name": "hook", "url": receiver.url("/"), "events": ["*"], "filter": ".amount > 10",
+                          "ratePerSecond": 1000, "maxConcurrency": 2});
+        let webhook = Webhook::made(bed, &body).await;
+        for amount in [json!(5), json!(50), json!("text"), json!(null)] {
+            bed.signal("order.paid", json!({"amount": amount})).await;
+        }
+
+        let list = bed.until(&webhook.deliveries(), all_are("delivered", 2)).await;
+
+        assert_eq!(
+            receiver.wait_for(2).await.len(),
+            2,
+            "jq sorts text above numbers, and null below: {list}"
+        );
+        let stats = bed.data(&format!("{}/stats", webhook.path)).await;
+        assert_eq!(
+            (&stats["attempts"], &stats["successRatio"], &stats["pending"]),
+            (&json!(2), &json!(1.0), &json!(0))
+        );
+        for body in [json!({"filter": ".a["}), json!({"ratePerSecond": 0}), json!({"maxConcurrency": 65})] {
+            assert_eq!(webhook.patch(bed, &body).await.status, 400, "{body}");
+        }
+        let cleared = webhook.patch(bed, &json!({"filter": null})).await.json();
+        assert_eq!((cleared["data"].get("filter"), &cleared["data"]["maxConcurrency"]), (None, &json!(2)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_of_one_key_go_out_one_after_the_other_and_one_may_be_skipped() {
+    on_both(async |bed| {
+        let receiver = Receiver::start().await;
+        receiver.answer_with(|request, _| {
+            let is_bad = request.json()["data"]["n"] == 1;
+            Answer::status(if is_bad { 500 } else { 200 })
+        });
+        let body = json!({"name": "hook", "url": receiver.url("/"), "events": ["*"], "fifoKey": ".order"});
+        let webhook = Webhook::made(bed, &body).await;
+        for (order, n) in [("a", 1), ("b", 2), ("a", 3), ("b", 4), ("a", 5)] {
+            bed.signal("order.changed", json!({"order": order, "n": n})).await;
+        }
+        let sent = receiver.wait_for(3).await;
+        let of = |sent: &[Received], order: &str| -> Vec<i64> {
+            let data = sent.iter().map(|request| request.json()["data"].clone());
+            data.filter(|data| data["order"] == order).filter_map(|data| data["n"].as_i64()).collect()
+        };
+        assert_eq!(
+            (of(&sent, "a"), of(&sent, "b")),
+            (vec![1], vec![2, 4]),
+            "a's first blocks a's others alone"
+        );
+
+        let list = bed.until(&webhook.deliveries(), |list| list[4]["attemptCount"] == 1).await;
+        let first = format!("{}/{}", webhook.deliveries(), list[4]["id"].as_str().expect("an id"));
+        let skipped = bed.send("POST", &format!("{first}/skip"), &[OPERATOR], "").await;
+        assert_eq!((skipped.status, &skipped.json()["data"]["status"]), (200, &json!("skipped")));
+
+        assert_eq!(of(&receiver.wait_for(5).await, "a"), [1, 3, 5]);
+        assert_eq!(bed.send("POST", &format!("{first}/skip"), &[OPERATOR], "").await.status, 400);
+    })
+    .await;
+}

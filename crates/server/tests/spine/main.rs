@@ -38,6 +38,7 @@ mod sequences;
 mod sessions;
 mod sheets;
 mod signals;
+mod sources;
 mod steering;
 mod stream;
 mod tasks;

@@ -116,7 +116,17 @@ static SETTLE: Bulk = Bulk::update(
 );
 static TAKE: Sql = Sql::same(
     "UPDATE deliveries SET holder = $1 WHERE seq IN (SELECT seq FROM deliveries WHERE webhook_id = $2 AND holder = '' \
-     AND status = 'pending' AND due_at <= $3 ORDER BY due_at LIMIT $4) AND holder = '' AND status = 'pending'",
+     AND status = 'pending' AND lane IS NULL AND due_at <= $3 ORDER BY due_at LIMIT $4) AND holder = '' AND status = 'pending'",
+);
+/// One probe of the index for each lane to which something is owed: its first.
+static TAKE_FIRST: Sql = Sql::same(
+    "WITH RECURSIVE owing (lane) AS (\
+     SELECT MIN(lane) FROM deliveries WHERE webhook_id = $1 AND status = 'pending' AND lane IS NOT NULL \
+     UNION ALL SELECT (SELECT MIN(d.lane) FROM deliveries d WHERE d.webhook_id = $1 AND d.status = 'pending' \
+     AND d.lane IS NOT NULL AND d.lane > owing.lane) FROM owing WHERE owing.lane IS NOT NULL) \
+     UPDATE deliveries SET holder = $2 WHERE seq IN (SELECT d.seq FROM owing JOIN deliveries d ON d.seq = \
+     (SELECT MIN(e.seq) FROM deliveries e WHERE e.webhook_id = $1 AND e.status = 'pending' AND e.lane = owing.lane) \
+     WHERE d.holder = '' AND d.due_at <= $3 LIMIT $4) AND holder = '' AND status = 'pending'",
 );
 static RELEASE: Sql = Sql::same("UPDATE deliveries SET holder = '' WHERE status = 'pending' AND holder = $1");
 static RELEASE_OTHERS: Sql =
@@ -132,7 +142,7 @@ const DUE: &str = "WITH RECURSIVE owing (id) AS (\
     SELECT owing.id, (SELECT MIN(d.due_at) FROM deliveries d WHERE d.status = 'pending' AND d.webhook_id = owing.id \
     AND d.holder = '') FROM owing WHERE owing.id IS NOT NULL";
 
-pub(super) const STATEMENTS: [&Sql; 3] = [&TAKE, &RELEASE, &RELEASE_OTHERS];
+pub(super) const STATEMENTS: [&Sql; 4] = [&TAKE, &TAKE_FIRST, &RELEASE, &RELEASE_OTHERS];
 pub(super) const BULKS: [&Bulk; 2] = [&ATTEMPT, &SETTLE];
 
 impl WriteSet {
@@ -166,7 +176,8 @@ impl WriteSet {
 }
 
 impl Store {
-    /// Takes up to `limit` deliveries of a webhook in hand that are due and in nobody's.
+    /// Takes up to `limit` deliveries of a webhook in hand that are due and in nobody's; of those that go out one after
+    /// the other, the first.
     pub async fn take_deliveries(
         &self,
         holder: &str,
@@ -176,6 +187,11 @@ impl Store {
     ) -> Result<(), Error> {
         let mut set = WriteSet::new();
         set.write(&TAKE, [holder.into(), webhook.as_str().into(), now.into(), limit.into()], Expect::Any);
+        set.write(
+            &TAKE_FIRST,
+            [webhook.as_str().into(), holder.into(), now.into(), limit.into()],
+            Expect::Any,
+        );
         self.submit(set).await
     }
 

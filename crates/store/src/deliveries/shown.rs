@@ -86,6 +86,19 @@ pub enum Place {
     After(i64),
 }
 
+/// What is open of a webhook.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Pending deliveries, at most [`COUNT_MAX`].
+    pub pending: i64,
+    /// When the oldest of them was made.
+    pub oldest_at: Option<Millis>,
+}
+
+const BACKLOG: &str = "SELECT COUNT(*), MIN(created_at) FROM (SELECT created_at FROM deliveries WHERE webhook_id = $1 \
+                       AND status = 'pending' AND tenant = $2 LIMIT $3) AS open";
+const RECENT: &str = "SELECT status, duration_ms FROM delivery_attempts WHERE webhook_id = $1 \
+                      AND EXISTS (SELECT 1 FROM webhooks w WHERE w.id = $1 AND w.tenant = $2) ORDER BY at DESC LIMIT $3";
 const COLUMNS: &str = "SELECT seq, id, webhook_id, signal_id, name, status, attempts, due_at, created_at, settled_at, \
                        answered, reason FROM deliveries";
 const ATTEMPTS: &str = "SELECT a.delivery_id, a.n, a.at, a.duration_ms, a.status, a.error, a.answer \
@@ -122,6 +135,26 @@ impl Store {
         let select =
             Select::new("SELECT 1 AS one FROM deliveries WHERE tenant = $1", [tenant.as_str().into()]);
         self.count(filtered(select, filter), COUNT_MAX).await
+    }
+
+    /// What is still owed to a webhook.
+    pub async fn webhook_backlog(&self, tenant: &Tenant, webhook: &WebhookId) -> Result<Backlog, Error> {
+        let args = [webhook.as_str().into(), tenant.as_str().into(), COUNT_MAX.into()];
+        let row = self.row(Select::new(BACKLOG, args)).await?;
+        let backlog = |mut row: Row| Ok(Backlog { pending: row.int()?, oldest_at: row.int_or_null()? });
+        row.map_or_else(|| Ok(Backlog::default()), backlog)
+    }
+
+    /// What the last attempts for a webhook were answered and how long they took, in milliseconds.
+    pub async fn recent_attempts(
+        &self,
+        tenant: &Tenant,
+        webhook: &WebhookId,
+        limit: i64,
+    ) -> Result<Vec<(Option<i64>, i64)>, Error> {
+        let args = [webhook.as_str().into(), tenant.as_str().into(), limit.into()];
+        let rows = self.rows(Select::new(RECENT, args)).await?;
+        rows.into_iter().map(|mut row| Ok((row.int_or_null()?, row.int()?))).collect()
     }
 
     /// The attempts of some deliveries, in order.
@@ -216,6 +249,8 @@ pub(super) fn selects() -> Vec<Select> {
         to: Some(1),
     };
     vec![
+        Select::new(BACKLOG, ["x".into(), "x".into(), 1.into()]),
+        Select::new(RECENT, ["x".into(), "x".into(), 1.into()]),
         one(&tenant, &webhook, &DeliveryId::trusted("x".into())),
         list(&tenant, &of_signal, Place::Offset(0), 1),
         list(&tenant, &of_webhook, Place::Offset(0), 1),

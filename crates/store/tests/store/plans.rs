@@ -7,8 +7,9 @@ use crate::support::on_both;
 use openevent_store::{Dialect, Planned};
 
 /// What reads a whole table because all of it is wanted, or sorts what is few by nature: what is read when an engine
-/// starts, what one workflow gathered, the entries of one run.
+/// starts, what one workflow gathered, the entries of one run, what is owed to one webhook.
 const WHOLE: &[&str] = &[
+    "AS open",
     "FROM event_types WHERE schema IS NOT NULL",
     "FROM gathered_events",
     "FROM leases WHERE name LIKE",

@@ -25,6 +25,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list))
         .routes(routes!(get))
         .routes(routes!(redeliver))
+        .routes(routes!(skip))
+        .routes(routes!(stats))
         .routes(routes!(test))
         .routes(routes!(recover))
 }
@@ -76,6 +78,26 @@ struct TestBody {
     event: Option<String>,
     #[schema(value_type = Option<Object>)]
     data: Option<Value>,
+}
+
+/// How a webhook fares.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase", as = WebhookStats)]
+#[expect(dead_code, reason = "documents the answer")]
+struct Stats {
+    id: String,
+    status: String,
+    /// How many attempts the figures are made of.
+    attempts: i64,
+    succeeded: i64,
+    /// Of all attempts, from 0 to 1; `null` without any.
+    success_ratio: Option<f64>,
+    p50_ms: Option<i64>,
+    p95_ms: Option<i64>,
+    /// Deliveries still owed.
+    pending: i64,
+    /// Since when the oldest of them is.
+    queue_age_ms: i64,
 }
 
 /// What a recovery does.
@@ -162,6 +184,50 @@ async fn redeliver(
     Once { guard, .. }: Once<Nothing>,
 ) -> Result<Reply, Problem> {
     use_case::redeliver(&app, &caller, &id, &delivery, guard, now).await
+}
+
+/// Lets go of a delivery
+///
+/// It is not sent any more; deliveries that waited for it go on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/deliveries/{delivery_id}/skip",
+    tag = "Webhooks",
+    params(
+        ("id" = String, Path, description = "The webhook's id"),
+        ("delivery_id" = String, Path, description = "The delivery's id"),
+    ),
+    responses((status = 200, description = "The delivery", body = One<Delivery>)),
+    security(("apiKey" = ["*"])),
+)]
+async fn skip(
+    caller: Can<Everything>,
+    State(app): State<Arc<App>>,
+    Path((id, delivery)): Path<(String, String)>,
+    Moment(now): Moment,
+    Once { guard, .. }: Once<Nothing>,
+) -> Result<Reply, Problem> {
+    use_case::skip(&app, &caller, &id, &delivery, guard, now).await
+}
+
+/// Says how a webhook fares
+///
+/// Made of its last 1000 attempts, and of what is still owed to it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/{id}/stats",
+    tag = "Webhooks",
+    params(("id" = String, Path, description = "The webhook's id")),
+    responses((status = 200, description = "Its figures", body = One<Stats>)),
+    security(("apiKey" = ["*"])),
+)]
+async fn stats(
+    caller: Can<Everything>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Moment(now): Moment,
+) -> Result<Reply, Problem> {
+    use_case::stats(&app, &caller.tenant, &id, now).await
 }
 
 /// Sends a test

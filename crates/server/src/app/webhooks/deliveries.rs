@@ -34,6 +34,8 @@ const RECOVERED_MAX: i64 = 100_000;
 const BITE: usize = 1_000;
 /// Deliveries of one signal that its story shows.
 const STORY_MAX: i64 = 100;
+/// Attempts that statistics are made of.
+const RECENT_MAX: i64 = 1_000;
 /// Bytes of a test's data.
 const TEST_BYTES_MAX: usize = 64 * 1_024;
 
@@ -175,6 +177,47 @@ pub async fn redeliver(
     let attempts = app.store.attempts_of(&caller.tenant, std::slice::from_ref(&again)).await?;
     let attempts: Vec<_> = attempts.iter().collect();
     guard.commit(&app.store, set, Reply::accepted(&shown(&again, &attempts))).await
+}
+
+/// Lets go of one delivery, so that those that wait for it go on.
+pub async fn skip(
+    app: &App,
+    caller: &Caller,
+    webhook: &str,
+    id: &str,
+    guard: Guard,
+    now: Millis,
+) -> Result<Reply, Problem> {
+    let webhook = find(app, &caller.tenant, webhook).await?;
+    let row = one(app, &webhook, id).await?;
+    if matches!(row.status, Status::Delivered | Status::Skipped) {
+        return Err(Problem::bad_request(format!("The delivery is {}", row.status.as_str())));
+    }
+    let mut set = WriteSet::new();
+    set.skip_delivery(&caller.tenant, &webhook.id, &row.id, now);
+    audit::note(app, &mut set, caller, Act::done("webhook.skip", webhook.id.as_str()), now);
+    let attempts = app.store.attempts_of(&caller.tenant, std::slice::from_ref(&row)).await?;
+    let skipped = DeliveryRecord { status: Status::Skipped, settled_at: Some(now), ..row };
+    let attempts: Vec<_> = attempts.iter().collect();
+    guard.commit(&app.store, set, Reply::ok(&shown(&skipped, &attempts))).await
+}
+
+/// How a webhook fares: its last attempts, and what is still owed to it.
+pub async fn stats(app: &App, tenant: &Tenant, id: &str, now: Millis) -> Result<Reply, Problem> {
+    let webhook = find(app, tenant, id).await?;
+    let recent = app.store.recent_attempts(tenant, &webhook.id, RECENT_MAX).await?;
+    let backlog = app.store.webhook_backlog(tenant, &webhook.id).await?;
+    let good = recent.iter().filter(|(status, _)| matches!(status, Some(200..=299))).count();
+    let mut durations: Vec<i64> = recent.iter().map(|(_, duration)| *duration).collect();
+    durations.sort_unstable();
+    let quantile =
+        |share: usize| durations.get((durations.len() * share / 100).min(durations.len().max(1) - 1));
+    let ratio = (!recent.is_empty()).then(|| good as f64 / recent.len() as f64);
+    Ok(Reply::ok(&json!({
+        "_id": webhook.id, "id": webhook.id, "status": webhook.status.as_str(), "attempts": recent.len(),
+        "succeeded": good, "successRatio": ratio, "p50Ms": quantile(50), "p95Ms": quantile(95),
+        "pending": backlog.pending, "queueAgeMs": backlog.oldest_at.map_or(0, |at| (now - at).max(0)),
+    })))
 }
 
 /// Makes a delivery that says only that it is a test. It is sent whatever the webhook's state, once, and counts for nothing.

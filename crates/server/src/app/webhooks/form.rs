@@ -6,9 +6,10 @@
 use super::is_built_in;
 use crate::face::problem::Problem;
 use crate::state::App;
-use openevent_domain::planning::form::{Form, Presence, text, texts, word};
+use openevent_domain::planning::form::{Form, Presence, text, texts, whole, word};
 use openevent_domain::tenant::Tenant;
 use openevent_domain::webhook::{Pattern, TargetUrl};
+use openevent_flow::Expression;
 use openevent_store::webhooks::{Status, WebhookRecord};
 use serde_json::{Map, Value};
 
@@ -18,6 +19,12 @@ const NAME_CHARS_MAX: usize = 100;
 const EVENTS_MAX: usize = 100;
 /// Characters of one of them.
 const EVENT_CHARS_MAX: usize = 257;
+/// Characters of an expression.
+const EXPRESSION_CHARS_MAX: usize = 4_096;
+/// Attempts a second that a limit may allow.
+const RATE_MAX: i64 = 1_000;
+/// Attempts at once that a limit may allow.
+const AT_ONCE_MAX: i64 = 64;
 /// Characters of a URL that are read at all.
 const URL_CHARS_MAX: usize = 4_096;
 
@@ -58,10 +65,32 @@ impl Filled {
         if form.require("events", presence, &mut self.events, read_events) && mentions_events {
             self.check_known(app, tenant, form).await?;
         }
+        self.read_options(form);
         let mut status = None;
         form.change("status", &mut status, word([Status::Active, Status::Paused], Status::as_str));
         self.status = status;
         Ok(())
+    }
+
+    /// What a webhook may have beside: a filter, an order, limits. `null` takes each away.
+    fn read_options(&mut self, form: &mut Form) {
+        for name in ["filter", "fifoKey"] {
+            let mut source = self.options.get(name).and_then(Value::as_str).map(str::to_owned);
+            form.change(name, &mut source, expression);
+            self.set_option(name, source.map(Value::from));
+        }
+        for (name, max) in [("ratePerSecond", RATE_MAX), ("maxConcurrency", AT_ONCE_MAX)] {
+            let mut number = self.options.get(name).and_then(Value::as_i64);
+            form.change(name, &mut number, whole(1, max));
+            self.set_option(name, number.map(Value::from));
+        }
+    }
+
+    fn set_option(&mut self, name: &str, value: Option<Value>) {
+        match value {
+            Some(value) => drop(self.options.insert(name.to_owned(), value)),
+            None => drop(self.options.remove(name)),
+        }
     }
 
     /// Refuses names that nobody sends and nobody catalogued.
@@ -82,6 +111,13 @@ impl Filled {
         }
         Ok(())
     }
+}
+
+/// A jq expression that compiles.
+fn expression(value: Value) -> Result<Option<String>, String> {
+    let Some(source) = text(EXPRESSION_CHARS_MAX)(value)? else { return Ok(None) };
+    Expression::compile(&source, &[]).map_err(|bad| format!("is no jq expression: {bad}"))?;
+    Ok(Some(source))
 }
 
 fn read_events(value: Value) -> Result<Option<Vec<String>>, String> {

@@ -1,0 +1,99 @@
+//! Checking signatures: our own command, and the code that receivers copy.
+//!
+//! Invariant: each accepts what we sign and nothing else. A language whose tool is not installed is left out.
+//! Not here: Rust's (the domain's tests).
+
+use crate::support::Place;
+use openevent_domain::webhook::Signer;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const BODY: &str = r#"{"id":"wh_1_a","event":"order.paid","timestamp":1,"data":{"a":"ü"}}"#;
+
+#[expect(clippy::disallowed_methods, reason = "receivers look at the real clock")]
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64
+}
+
+/// A language: its tool, how that says its version, and the program that reads a body from standard input.
+fn languages(place: &Place) -> Vec<(&'static str, &'static str, Vec<PathBuf>)> {
+    let receivers = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/receivers"));
+    let path = |name: &str| receivers.join(name).display().to_string();
+    let (js, py) = (path("verify.js"), path("verify.py"));
+    let js = format!(
+        "const {{ verify }} = require('{js}')\nconst [secret, at, signature] = process.argv.slice(2)\n\
+         process.exit(verify(secret, at, signature, require('fs').readFileSync(0)) ? 0 : 1)\n"
+    );
+    let py = format!(
+        "import sys\nexec(open('{py}').read())\n\
+         sys.exit(0 if verify(*sys.argv[1:4], sys.stdin.buffer.read()) else 1)\n"
+    );
+    let go = "package main\n\nimport (\n\t\"io\"\n\t\"os\"\n)\n\nfunc main() {\n\tbody, _ := io.ReadAll(os.Stdin)\n\t\
+              if !verify(os.Args[1], os.Args[2], os.Args[3], body) {\n\t\tos.Exit(1)\n\t}\n}\n";
+    let go = place.write("main.go", go);
+    vec![
+        ("node", "--version", vec![place.write("check.js", &js)]),
+        ("python3", "--version", vec![place.write("check.py", &py)]),
+        ("go", "version", vec!["run".into(), go, receivers.join("verify.go")]),
+    ]
+}
+
+fn is_there(tool: &str, version: &str) -> bool {
+    let asked = Command::new(tool).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
+fn accepts(tool: &str, program: &[PathBuf], args: [&str; 3], body: &str) -> bool {
+    let mut child = Command::new(tool)
+        .args(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    child.stdin.take().expect("an input").write_all(body.as_bytes()).expect("it reads");
+    child.wait().expect("it ends").success()
+}
+
+#[test]
+fn the_code_that_receivers_copy_accepts_what_we_sign_and_nothing_else() {
+    let place = Place::new();
+    let signer = Signer::of(SECRET);
+    let (at, old) = (now_ms(), now_ms() - 301_000);
+    let signature = signer.documented(at, BODY.as_bytes());
+    let stale = signer.documented(old, BODY.as_bytes());
+    let (at, old) = (at.to_string(), old.to_string());
+    for (tool, version, program) in languages(&place) {
+        if !is_there(tool, version) {
+            continue;
+        }
+        let accepts = |args, body| accepts(tool, &program, args, body);
+        assert!(accepts([SECRET, &at, &signature], BODY), "{tool}");
+        assert!(!accepts(["whsec_other", &at, &signature], BODY), "{tool}");
+        assert!(!accepts([SECRET, &at, &signature], "{}"), "{tool}");
+        assert!(!accepts([SECRET, &at, &stale], BODY), "{tool}");
+        assert!(!accepts([SECRET, &old, &stale], BODY), "{tool}");
+    }
+}
+
+#[test]
+fn our_command_checks_both_kinds_of_signature() {
+    let place = Place::new();
+    let body = place.write("body.json", BODY);
+    let (body, at) = (body.to_str().expect("UTF-8"), "1700000000");
+    let signer = Signer::of(SECRET);
+    let documented = signer.documented(1_700_000_000, BODY.as_bytes());
+    let standard = format!("v1,bm8= {}", signer.standard("wh_1_a", 1_700_000_000, BODY.as_bytes()));
+    let verify = |secret: &str, signature: &str| {
+        let args = ["webhooks", "verify", "--secret", secret, "--timestamp", at, "--signature", signature];
+        place.run(&[args.as_slice(), &["--id", "wh_1_a", "--body", body]].concat())
+    };
+
+    assert_eq!(verify(SECRET, &documented).code, Some(0));
+    assert_eq!(verify(SECRET, &standard).code, Some(0));
+    let other = verify("whsec_other", &documented);
+    assert!(other.code == Some(1) && !other.stderr.contains("whsec_"), "{other:?}");
+}
