@@ -4,7 +4,8 @@
 //! server is alone, and holds every lease.
 //! Not here: reading other people's servers (`openevent_sources`).
 
-use crate::config::SourceSettings;
+use crate::config::{HookSettings, SourceSettings};
+use crate::failure::usage;
 use crate::node::Node;
 use openevent_domain::ambient::Clock;
 use openevent_domain::id::uuid_v7;
@@ -12,10 +13,11 @@ use openevent_domain::signal::Attributes;
 use openevent_domain::tenant::Tenant;
 use openevent_engine::Draft;
 use openevent_server::App;
+use openevent_server::app::audit::Act;
 use openevent_server::app::intake::{Arrival, Origin};
 use openevent_server::app::signals::{Taken, take_in};
 use openevent_sources::{LEASE_MS, Lease, Leased, Message, Parts, Sink, SinkError, Taking, Verdict};
-use openevent_store::{Dialect, Store};
+use openevent_store::{Dialect, Store, WriteSet};
 use std::sync::Arc;
 
 /// What the leases of sources are called, with the source behind.
@@ -32,6 +34,9 @@ pub(crate) async fn start(node: &Node, app: &Arc<App>) -> anyhow::Result<()> {
         tasks: node.owner.tasks.clone(),
         stop: node.owner.stop.clone(),
     };
+    for hook in &node.config.hooks {
+        configure(node, app, hook).await?;
+    }
     for SourceSettings { source, project, environment } in &node.config.sources {
         let project = node.project(project).await?;
         let sink = SignalSink {
@@ -42,6 +47,26 @@ pub(crate) async fn start(node: &Node, app: &Arc<App>) -> anyhow::Result<()> {
         openevent_sources::start(source.clone(), Arc::new(sink), &parts);
     }
     Ok(())
+}
+
+/// Puts a sender of webhooks where the API would.
+async fn configure(node: &Node, app: &App, hook: &HookSettings) -> anyhow::Result<()> {
+    let tenant = Tenant::of(&node.project(&hook.project).await?.id, hook.environment);
+    let told = |set: &mut WriteSet, act: Act<'_>| set.add_audit(&node.told(tenant.clone(), act));
+    let done =
+        openevent_server::app::sources::configure(app, &tenant, hook.body(), told, node.clock.now()).await;
+    done.map_err(|problem| {
+        let name = hook.fields.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+        let words = problem.issues().map_or_else(
+            || problem.message().to_owned(),
+            |issues| {
+                let words = issues.iter().map(|issue| format!("`{}` {}", issue.field, issue.issue));
+                words.collect::<Vec<_>>().join("; ")
+            },
+        );
+        let hint = "docs/hooks.md lists what a source of webhooks is made of";
+        usage(format!("[sources.{name}] is not usable: {words}"), hint)
+    })
 }
 
 /// Makes signals of one source's messages.

@@ -13,7 +13,7 @@ mod sources;
 
 pub(crate) use environment::Environment;
 pub(crate) use layers::Flag;
-pub(crate) use sources::SourceSettings;
+pub(crate) use sources::{HookSettings, SourceSettings};
 
 use crate::failure::usage;
 use crate::parts::face_settings;
@@ -144,6 +144,8 @@ pub(crate) struct Config {
     pub(crate) bench: Bench,
     /// Other people's servers whose messages become signals.
     pub(crate) sources: Vec<SourceSettings>,
+    /// Whose webhooks are taken in.
+    pub(crate) hooks: Vec<HookSettings>,
     /// Those that cannot be read because a variable is not set, in words.
     pub(crate) sources_unset: Vec<String>,
     /// Variables that look like settings and are none.
@@ -199,6 +201,7 @@ impl Config {
             bench: bench(&layers)?,
             unknown_variables: unknown.map(str::to_owned).collect(),
             sources: sources.ready,
+            hooks: sources.hooks,
             sources_unset: sources.unset,
         })
     }

@@ -1,4 +1,4 @@
-//! The tables `[sources.NAME]` of the file: other people's servers whose messages become signals.
+//! The tables `[sources.NAME]` of the file: other people's servers whose messages become signals, and senders of webhooks.
 //!
 //! Invariant: a table with a key nobody knows is refused; no refusal repeats an address, which may hold a password.
 //! Not here: reading those servers (`openevent_sources`).
@@ -7,6 +7,8 @@ use super::environment::Environment;
 use super::layers::Table;
 use openevent_domain::tenant::{self, DEFAULT_PROJECT, is_project_name};
 use openevent_sources::{GROUP, Kind, Naming, PostgresSource, RedisSource, Source, Table as OutboxTable};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
 
 /// Keys of every source.
 const COMMON: [&str; 6] = ["kind", "url", "url_env", "name", "project", "environment"];
@@ -14,6 +16,23 @@ const COMMON: [&str; 6] = ["kind", "url", "url_env", "name", "project", "environ
 const REDIS: [&str; 3] = ["channels", "streams", "group"];
 /// Keys of sources that are PostgreSQL.
 const POSTGRES: [&str; 2] = ["channels", "outbox"];
+/// Keys of sources that post webhooks to us.
+const HOOK: [&str; 14] = [
+    "kind",
+    "project",
+    "environment",
+    "preset",
+    "secret_env",
+    "event_name",
+    "event_id",
+    "payload",
+    "signature_header",
+    "signature_prefix",
+    "signature_algorithm",
+    "signature_encoding",
+    "signature_timestamp_header",
+    "signature_signed",
+];
 /// The longest name of a source.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -28,11 +47,38 @@ pub(crate) struct SourceSettings {
     pub(crate) environment: tenant::Environment,
 }
 
+/// A sender of webhooks.
+#[derive(Clone, Debug)]
+pub(crate) struct HookSettings {
+    /// What the API would be told, without the secrets.
+    pub(crate) fields: Map<String, Value>,
+    /// Its secrets, each of which will do.
+    pub(crate) secrets: Vec<SecretString>,
+    /// The project's name.
+    pub(crate) project: String,
+    /// Which of its data sets.
+    pub(crate) environment: tenant::Environment,
+}
+
+impl HookSettings {
+    /// What the API would be told.
+    pub(crate) fn body(&self) -> Value {
+        let mut fields = self.fields.clone();
+        if !self.secrets.is_empty() {
+            let secrets: Vec<&str> = self.secrets.iter().map(ExposeSecret::expose_secret).collect();
+            fields.insert("secret".to_owned(), json!(secrets));
+        }
+        Value::Object(fields)
+    }
+}
+
 /// All tables, read.
 #[derive(Default)]
 pub(super) struct Sources {
     /// Those that can be read.
     pub(super) ready: Vec<SourceSettings>,
+    /// Those that post to us.
+    pub(super) hooks: Vec<HookSettings>,
     /// Why others cannot: a variable is not set.
     pub(super) unset: Vec<String>,
     /// Variables they name.
@@ -56,7 +102,8 @@ impl Sources {
         let read = match kind.as_deref() {
             Some("redis") => redis,
             Some("postgres") => postgres,
-            _ => return Err(table.refuse("`kind` is redis or postgres")),
+            Some("hook") => return self.add_hook(table, environment),
+            _ => return Err(table.refuse("`kind` is redis, postgres or hook")),
         };
         let (url, variable) = (table.get("url", word)?, table.get("url_env", word)?);
         let url = match (url, &variable) {
@@ -73,6 +120,52 @@ impl Sources {
         let kind = read(table, &url)?;
         self.ready.push(SourceSettings {
             source: Source { name: table.name.clone(), kind },
+            project: table.get("project", project)?.unwrap_or_else(|| DEFAULT_PROJECT.to_owned()),
+            environment: table.get("environment", data_set)?.unwrap_or(tenant::Environment::Live),
+        });
+        Ok(())
+    }
+}
+
+impl Sources {
+    fn add_hook(&mut self, table: &Table, environment: &Environment) -> anyhow::Result<()> {
+        table.check(&HOOK)?;
+        let mut secrets = Vec::new();
+        for variable in words(table, "secret_env")? {
+            match environment.get(&variable) {
+                Some(secret) => secrets.push(SecretString::from(secret.to_owned())),
+                None => {
+                    self.unset.push(format!("{variable}, which the source {} needs, is not set", table.name));
+                }
+            }
+            self.variables.push(variable);
+        }
+        let mut fields = Map::from_iter([("name".to_owned(), Value::from(table.name.as_str()))]);
+        for (key, field) in [
+            ("preset", "preset"),
+            ("event_name", "eventName"),
+            ("event_id", "eventId"),
+            ("payload", "payload"),
+        ] {
+            fields.extend(table.get(key, word)?.map(|text| (field.to_owned(), Value::from(text))));
+        }
+        let mut rule = Map::new();
+        for (key, field) in [
+            ("signature_header", "header"),
+            ("signature_prefix", "prefix"),
+            ("signature_algorithm", "algorithm"),
+            ("signature_encoding", "encoding"),
+            ("signature_timestamp_header", "timestampHeader"),
+            ("signature_signed", "signed"),
+        ] {
+            rule.extend(table.get(key, word)?.map(|text| (field.to_owned(), Value::from(text))));
+        }
+        if !rule.is_empty() {
+            fields.insert("signature".to_owned(), Value::Object(rule));
+        }
+        self.hooks.push(HookSettings {
+            fields,
+            secrets,
             project: table.get("project", project)?.unwrap_or_else(|| DEFAULT_PROJECT.to_owned()),
             environment: table.get("environment", data_set)?.unwrap_or(tenant::Environment::Live),
         });
@@ -190,7 +283,7 @@ mod tests {
         assert!(report.what.contains("redis://") && !report.what.contains("hush"), "{}", report.what);
 
         for (table, members, said) in [
-            ("[sources.a]", "kind = \"kafka\"".to_owned(), "`kind` is redis or postgres"),
+            ("[sources.a]", "kind = \"kafka\"".to_owned(), "`kind` is redis, postgres or hook"),
             ("[sources.a]", "kind = \"redis\"".to_owned(), "one of `url` and `url_env`"),
             ("[sources.a]", redis.to_owned(), "neither channels nor streams"),
             ("[sources.a]", format!("{redis}channels = \"x\"\nname = \"a b\""), "`name`: may contain only"),

@@ -2,6 +2,7 @@
 
 use crate::support::{BINARY, Place};
 use http::Method;
+use openevent_domain::webhook::Signer;
 use openevent_testkit::{HttpClient, RedisServer, ServerCommand, ServerProcess, postgres_url, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -194,4 +195,47 @@ fn the_sql_of_an_outbox_is_printed_for_any_table() {
 
     let refused = place.run(&["sources", "outbox-sql", "--table", "a;b"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configured_sender_of_webhooks_is_taken_in_and_stays_the_same_over_a_restart() {
+    let (place, client) = (Place::new(), HttpClient::new());
+    let settings = "[sources.crm]\nkind = \"hook\"\npreset = \"standard-webhooks\"\nsecret_env = \"CRM_SECRET\"\n\
+                    event_name = '\"crm.\" + .type'\npayload = \".data\"\n";
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let start = async || server(&place, settings).env("CRM_SECRET", secret).start().await;
+    let source = async |running: &ServerProcess| {
+        let list = client.get(&running.url("/api/v1/sources"), &[AUTH]).await.json();
+        list["data"].as_array().expect("a list").clone()
+    };
+    let mut running = start().await;
+    let made = source(&running).await;
+    assert_eq!((made.len(), &made[0]["name"], &made[0]["hasSecret"]), (1, &json!("crm"), &json!(true)));
+
+    let body = r#"{"type": "lead", "data": {"name": "Ada"}}"#;
+    let at = crate::webhooks::now_ms() / 1_000;
+    let signature = Signer::of(secret).standard("msg_1", at, body.as_bytes());
+    let (at, url) = (at.to_string(), running.url("/api/v1/hooks/crm"));
+    let headers = [("webhook-id", "msg_1"), ("webhook-timestamp", &*at), ("webhook-signature", &*signature)];
+    let taken = client.request(Method::POST, &url, &headers, body).await;
+    let refused = client.request(Method::POST, &url, &headers, "{}").await;
+
+    assert_eq!((taken.status, refused.status), (202, 401), "{}", taken.text());
+    assert_eq!(signals(&running, "crm.lead").await[0]["payload"], json!({"name": "Ada"}));
+    assert!(!running.stderr().contains("whsec_"));
+    running.terminate();
+    running.wait().await;
+    let again = start().await;
+    assert_eq!(source(&again).await, made, "nothing was changed");
+}
+
+#[test]
+fn a_sender_of_webhooks_that_cannot_be_is_told_at_start() {
+    let place = Place::new();
+    let file = place
+        .write("openevent.toml", "[sources.crm]\nkind = \"hook\"\npreset = \"fax\"\nevent_name = \".a[\"\n");
+    let (file, data) = (file.display().to_string(), place.path("data").display().to_string());
+    let ended = place.run(&["--config", &file, "serve", "--listen", "127.0.0.1:0", "--data-dir", &data]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("[sources.crm] is not usable: `preset`"), "{}", ended.stderr);
 }

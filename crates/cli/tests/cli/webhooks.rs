@@ -3,8 +3,10 @@
 //! Invariant: each accepts what we sign and nothing else. A language whose tool is not installed is left out.
 //! Not here: Rust's (the domain's tests).
 
-use crate::support::Place;
+use crate::support::{BINARY, Place};
 use openevent_domain::webhook::Signer;
+use openevent_testkit::{HttpClient, Receiver, ServerCommand};
+use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -14,7 +16,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BODY: &str = r#"{"id":"wh_1_a","event":"order.paid","timestamp":1,"data":{"a":"ü"}}"#;
 
 #[expect(clippy::disallowed_methods, reason = "receivers look at the real clock")]
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64
 }
 
@@ -96,4 +98,60 @@ fn our_command_checks_both_kinds_of_signature() {
     assert_eq!(verify(SECRET, &standard).code, Some(0));
     let other = verify("whsec_other", &documented);
     assert!(other.code == Some(1) && !other.stderr.contains("whsec_"), "{other:?}");
+}
+
+/// A process that ends with the test.
+struct Listening(std::process::Child);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_signals_are_forwarded_to_a_program_on_this_machine_signed_and_in_order() {
+    let (place, client, receiver) = (Place::new(), HttpClient::new(), Receiver::start().await);
+    let server = ServerCommand::new(BINARY).arg("--data-dir").arg(place.path("data"));
+    let server = server.arg("--workflows").arg(place.path("workflows")).start().await;
+    let auth = ("authorization", "Bearer dev-token");
+    let send = async |name: &str, n: i64| {
+        let body = json!({"name": name, "payload": {"n": n}});
+        let reply = client.post_json(&server.url("/api/v1/events"), &[auth], &body).await;
+        reply.json()["event_id"].as_str().expect("an id").to_owned()
+    };
+    let first = send("order.paid", 1).await;
+    send("order.paid", 2).await;
+    send("other.thing", 3).await;
+    let listening = Command::new(BINARY)
+        .args([
+            "listen",
+            "--forward-to",
+            &receiver.url("/hook"),
+            "--events",
+            "order.*,never",
+            "--secret",
+            SECRET,
+        ])
+        .args(["--since", &first, "--url", &server.url("")])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let _listening = Listening(listening);
+
+    receiver.wait_for(1).await;
+    send("order.sent", 4).await;
+    let got = receiver.wait_for(2).await;
+
+    let told: Vec<_> = got
+        .iter()
+        .map(|request| (request.json()["event"].clone(), request.json()["data"]["n"].clone()))
+        .collect();
+    assert_eq!(told, [(json!("order.paid"), json!(2)), (json!("order.sent"), json!(4))]);
+    for request in got {
+        let header = |name: &str| request.header(name).expect("a header").to_owned();
+        let at = header("x-openevent-timestamp").parse().expect("a number");
+        assert_eq!(header("x-openevent-signature"), Signer::of(SECRET).documented(at, &request.body));
+    }
 }

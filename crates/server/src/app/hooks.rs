@@ -120,7 +120,7 @@ async fn accept(app: &App, source: &SourceRecord, message: Message, now: Millis)
         attributes: Attributes(attributes),
         replay_of: None,
     };
-    let origin = message.id.map(|id| Sender::new(format!("/hooks/{}", source.id), id));
+    let origin = message.id.map(|id| Sender { source: format!("/hooks/{}", source.id), id });
     let arrival = Arrival { draft, origin };
     signals::accept(app, WriteSet::new(), &source.tenant, arrival, Guard::none(), Manner::Brief, now).await
 }

@@ -39,11 +39,6 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// A message of a sender.
-    pub fn new(source: String, id: String) -> Self {
-        Self { source, id }
-    }
-
     /// The key under which its first reception is remembered.
     pub fn key(&self) -> String {
         let mut hash = Sha256::new();

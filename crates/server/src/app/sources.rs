@@ -125,18 +125,8 @@ pub async fn create(
     filled.read(&mut form, Presence::New, false);
     let ignored = forms::finish(form)?;
     let id = SourceId::mint(now, app.chance.as_ref());
-    let source = SourceRecord {
-        secrets: sealed(app, &caller.tenant, &id, filled.secrets.as_deref()).await?,
-        id,
-        tenant: caller.tenant.clone(),
-        name: filled.name,
-        preset: filled.preset.as_str().to_owned(),
-        options: filled.options,
-        status: filled.status.unwrap_or(Status::Active),
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
+    let secrets = sealed(app, &caller.tenant, &id, filled.secrets.as_deref()).await?;
+    let source = made(id, &caller.tenant, filled, secrets, now);
     let mut set = WriteSet::new();
     set.add_source(&source);
     let act = Act::made("source.create", source.id.as_str(), &shown(&source));
@@ -152,6 +142,69 @@ pub async fn create(
         Err(Error::Exists { table }) if table == TABLE => Err(taken(&source.name)),
         Err(error) => guard.settle(&app.store, error).await,
     }
+}
+
+/// Makes or changes the source of this name as a configuration says; does nothing when it is so already. `told` writes
+/// it down.
+pub async fn configure(
+    app: &App,
+    tenant: &Tenant,
+    body: Value,
+    told: impl Fn(&mut WriteSet, Act<'_>),
+    now: Millis,
+) -> Result<(), Problem> {
+    let mut form = forms::form(body)?;
+    let mut filled = Filled::default();
+    filled.read(&mut form, Presence::New, false);
+    forms::finish(form)?;
+    let known = app.store.source_named(tenant, &filled.name).await?;
+    let id =
+        known.as_ref().map_or_else(|| SourceId::mint(now, app.chance.as_ref()), |known| known.id.clone());
+    let kept = known.as_ref().and_then(|known| known.secrets.clone()).filter(|sealed| {
+        let open = app.webhook_keys.open(&secret_owner(tenant, &id), sealed);
+        open.is_ok_and(|list| Some(list) == filled.secrets.as_ref().map(|secrets| listed(secrets)))
+    });
+    let secrets = match kept {
+        Some(kept) => Some(kept),
+        None => sealed(app, tenant, &id, filled.secrets.as_deref()).await?,
+    };
+    let mut set = WriteSet::new();
+    if let Some(before) = known {
+        let after = changed(&before, filled, secrets, now);
+        if after != before {
+            set.change_source(&after, before.version);
+            told(&mut set, Act::changed("source.update", id.as_str(), &shown(&before), &shown(&after)));
+        }
+    } else {
+        let source = made(id, tenant, filled, secrets, now);
+        set.add_source(&source);
+        told(&mut set, Act::made("source.create", source.id.as_str(), &shown(&source)));
+    }
+    match app.store.submit(set).await {
+        // Another node that starts at this moment was first.
+        Err(Error::Exists { .. } | Error::Missed(_)) => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+fn made(id: SourceId, tenant: &Tenant, filled: Filled, secrets: Option<Sealed>, now: Millis) -> SourceRecord {
+    SourceRecord {
+        id,
+        tenant: tenant.clone(),
+        name: filled.name,
+        preset: filled.preset.as_str().to_owned(),
+        options: filled.options,
+        status: filled.status.unwrap_or(Status::Active),
+        secrets,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Secrets as they are sealed.
+fn listed(secrets: &[String]) -> String {
+    serde_json::json!(secrets).to_string()
 }
 
 fn taken(name: &str) -> Problem {
@@ -241,7 +294,7 @@ async fn sealed(
     secrets: Option<&[String]>,
 ) -> Result<Option<Sealed>, Problem> {
     let Some(secrets) = secrets else { return Ok(None) };
-    let (owner, list) = (secret_owner(tenant, id), serde_json::json!(secrets).to_string());
-    let sealed = app.webhook_keys.seal(&app.store, &owner, &list, app.chance.as_ref()).await;
+    let owner = secret_owner(tenant, id);
+    let sealed = app.webhook_keys.seal(&app.store, &owner, &listed(secrets), app.chance.as_ref()).await;
     sealed.map(Some).map_err(key_problem)
 }
