@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::postgres::{self, Cluster};
-use crate::{browser, children, cmd, redis, tools};
+use crate::{browser, children, cmd, receivers, redis, tools};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let bin_dir = postgres::ensure_installed()?;
     let browser = browser::ensure_installed()?;
     redis::ensure_installed()?;
+    let receivers = receivers::ensure_installed()?;
     tools::NEXTEST.ensure()?;
     if args.setup_only {
         return Ok(());
@@ -35,7 +36,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command
             .env("OPENEVENT_TEST_DATABASE_URL", cluster.url())
             .env("OPENEVENT_TEST_POSTGRES_BIN", &bin_dir)
-            .env("OPENEVENT_TEST_BROWSER", &browser);
+            .env("OPENEVENT_TEST_BROWSER", &browser)
+            .env("OPENEVENT_TEST_PYTHON", &receivers.python)
+            .env("OPENEVENT_TEST_NODE_PATH", &receivers.node_path);
         cmd::run(command)
     };
     // Doc tests first: nextest's summary is then the last thing a person (or CI) reads.

@@ -4,7 +4,7 @@
 //! Not here: Rust's (the domain's tests).
 
 use crate::support::{BINARY, Place};
-use openevent_domain::webhook::Signer;
+use openevent_domain::webhook::{DeliveryId, Signer, headers};
 use openevent_testkit::{HttpClient, Receiver, ServerCommand};
 use serde_json::json;
 use std::io::Write as _;
@@ -78,6 +78,55 @@ fn the_code_that_receivers_copy_accepts_what_we_sign_and_nothing_else() {
         assert!(!accepts([SECRET, &at, &signature], "{}"), "{tool}");
         assert!(!accepts([SECRET, &at, &stale], BODY), "{tool}");
         assert!(!accepts([SECRET, &old, &stale], BODY), "{tool}");
+    }
+}
+
+/// The programs that ask an official library: `secret body`, with the three headers in the environment.
+fn libraries(place: &Place) -> Vec<(PathBuf, PathBuf)> {
+    let js = "const { Webhook } = require('standardwebhooks')\nconst e = process.env\n\
+              new Webhook(process.argv[2]).verify(process.argv[3], { 'webhook-id': e.ID, 'webhook-timestamp': e.AT, 'webhook-signature': e.SIGNATURE })\n";
+    let py = "import os, sys\nfrom standardwebhooks.webhooks import Webhook\ne = os.environ\n\
+              Webhook(sys.argv[1]).verify(sys.argv[2], {'webhook-id': e['ID'], 'webhook-timestamp': e['AT'], 'webhook-signature': e['SIGNATURE']})\n";
+    let mut libraries = vec![(variable("OPENEVENT_TEST_PYTHON"), place.write("library.py", py))];
+    if !variable("OPENEVENT_TEST_NODE_PATH").as_os_str().is_empty() {
+        libraries.push(("node".into(), place.write("library.js", js)));
+    }
+    libraries
+}
+
+/// What `cargo xtask test` says of what it installed.
+fn variable(name: &str) -> PathBuf {
+    std::env::var_os(name).expect("run by `cargo xtask test`").into()
+}
+
+#[test]
+fn the_official_libraries_accept_what_we_sign_and_nothing_else() {
+    let (place, at, id) = (Place::new(), now_ms(), DeliveryId::trusted("wh_1_a".into()));
+    let other = "whsec_b3RoZXI=";
+    let overlapping = [Signer::of(SECRET), Signer::of(other)];
+    let made = headers(&id, "order.paid", overlapping.iter(), BODY.as_bytes(), at);
+    let of = |name: &str| made.iter().find(|(known, _)| known == name).expect("a header").1.clone();
+    let signed = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| (name, of(name)));
+
+    for (tool, program) in libraries(&place) {
+        let accepts = |secret: &str, body: &str| {
+            let mut command = Command::new(&tool);
+            command.arg(&program).args([secret, body]).stdout(Stdio::null()).stderr(Stdio::null());
+            command.env("NODE_PATH", variable("OPENEVENT_TEST_NODE_PATH"));
+            let names = ["ID", "AT", "SIGNATURE"].into_iter().zip(&signed);
+            command.envs(names.map(|(name, (_, value))| (name, value)));
+            command.status().expect("it runs").success()
+        };
+        assert!(accepts(SECRET, BODY) && accepts(other, BODY), "{}", tool.display());
+        assert!(!accepts("whsec_c3RyYW5nZXI=", BODY) && !accepts(SECRET, "{}"), "{}", tool.display());
+    }
+    let sent: http::HeaderMap = signed
+        .iter()
+        .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().expect("a value")))
+        .collect();
+    for (secret, body, is_good) in [(SECRET, BODY, true), (other, BODY, true), (SECRET, "{}", false)] {
+        let library = standardwebhooks::Webhook::new(secret).expect("a secret");
+        assert_eq!(library.verify(body.as_bytes(), &sent).is_ok(), is_good, "{secret} {body}");
     }
 }
 
