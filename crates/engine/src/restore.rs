@@ -156,6 +156,9 @@ impl Driver {
         if self.by_id.contains_key(&record.id) {
             return Ok(());
         }
+        if past.is_empty() && self.has_ended_meanwhile(&record).await? {
+            return Ok(());
+        }
         let kept = (record.definition_hash.as_str(), record.semantics);
         let Some(definition) = self.definition(&record.id, kept).await? else { return Ok(()) };
         if has_gate(&definition) && record.begun_at.is_none() {
@@ -209,6 +212,15 @@ impl Driver {
             batch.mark(live);
         }
         Ok(())
+    }
+}
+
+impl Driver {
+    /// Whether a run that had not begun when it was read has been driven to its end since, as one may be that was made
+    /// while others are restored.
+    async fn has_ended_meanwhile(&self, record: &RunRecord) -> Result<bool, Lost> {
+        let now = self.store.run(&record.tenant, &record.id).await.map_err(|cause| lost(&cause))?;
+        Ok(now.is_none_or(|run| run.ended_at.is_some()))
     }
 }
 

@@ -10,7 +10,6 @@ use crate::face::moment::Moment;
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
 use crate::state::App;
-use axum::Extension;
 use axum::extract::{Path, State};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -55,7 +54,7 @@ struct HookTakenData {
 )]
 async fn take(
     State(app): State<Arc<App>>,
-    Extension(origin): Extension<Origin>,
+    origin: Origin,
     Path(source): Path<String>,
     Moment(now): Moment,
     Body(sent): Body<Sent>,
