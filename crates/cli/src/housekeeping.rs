@@ -6,6 +6,7 @@
 
 use crate::node::Node;
 use openevent_domain::ambient::{Clock, Millis};
+use openevent_store::planning::segments::SEGMENTS_MAX;
 use openevent_store::{Error, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use tokio::time::MissedTickBehavior;
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_mins(1);
+/// Between two looks at the search index's segments.
+const MERGED_EVERY_MS: Millis = 86_400_000;
 /// Bites of one kind in one round; what is left waits for the next.
 const BITES_MAX: usize = 1_000;
 
@@ -25,6 +28,7 @@ pub(crate) fn start(node: &Node) {
 
 async fn rounds(store: Arc<Store>, clock: Arc<dyn Clock>, retention_ms: Option<u64>) {
     let mut beat = tokio::time::interval(ROUND);
+    let mut merged_at = clock.now();
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
@@ -34,7 +38,24 @@ async fn rounds(store: Arc<Store>, clock: Arc<dyn Clock>, retention_ms: Option<u
                 "old data could not be removed; the next round tries again"
             );
         }
+        if clock.now() - merged_at >= MERGED_EVERY_MS {
+            merged_at = clock.now();
+            if let Err(cause) = merge(&store).await {
+                tracing::warn!(
+                    error = &cause as &dyn std::error::Error,
+                    "the search index could not be merged"
+                );
+            }
+        }
     }
+}
+
+/// Merges the search index where it has come to lie in many segments.
+async fn merge(store: &Store) -> Result<(), Error> {
+    if store.search_segments().await? > SEGMENTS_MAX {
+        while store.merge_search().await? {}
+    }
+    Ok(())
 }
 
 async fn round(store: &Store, now: Millis, retention_ms: Option<u64>) -> Result<(), Error> {

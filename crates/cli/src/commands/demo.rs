@@ -12,7 +12,7 @@ use openevent_domain::planning::demo::{Season, Size};
 use openevent_domain::tenant::{Environment, Tenant};
 use openevent_server::app::audit::Act;
 use openevent_server::app::demo::{Depth, FillError, Filled, Ground, fill};
-use openevent_store::WriteSet;
+use openevent_store::{Error, WriteSet};
 use serde::Serialize;
 
 /// The answer.
@@ -41,6 +41,13 @@ pub(crate) async fn run(demo: Demo, config: Config, output: Output) -> anyhow::R
     let tenant = Tenant::of(&project.id, environment);
     let filled = fill(&node.store, &tenant, season, depth, ground, tell).await;
     let filled = filled.map_err(|error| refuse(error, &node, &project.name))?;
+    // What was just loaded lies in many segments, each of which a search would open.
+    let merged = async {
+        while node.store.merge_search().await? {}
+        Ok::<_, Error>(())
+    }
+    .await;
+    merged.map_err(|cause| explain_store(cause, "cannot merge the search index", &node.config))?;
     let mut set = WriteSet::new();
     set.add_audit(&node.told(tenant, Act::made("demo.fill", &project.name, &filled)));
     let told = node.store.submit(set).await;

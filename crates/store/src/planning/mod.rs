@@ -11,3 +11,4 @@ pub mod events;
 pub(crate) mod lookup;
 pub mod parts;
 mod search;
+pub mod segments;

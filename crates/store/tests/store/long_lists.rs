@@ -164,3 +164,22 @@ async fn a_word_that_many_have_is_found_like_one_that_few_have() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_search_finds_the_same_when_the_segments_of_its_index_are_merged() {
+    on_both(async |bed| {
+        let events = filled(bed).await;
+        let is_sqlite = bed.store.dialect() == openevent_store::Dialect::Sqlite;
+        let before = bed.store.search_segments().await.expect("a count");
+        assert_eq!(before > 1, is_sqlite, "{before}");
+
+        while bed.store.merge_search().await.expect("a bite") {}
+
+        assert_eq!(bed.store.search_segments().await.expect("a count"), i64::from(is_sqlite));
+        for words in ["common", "needle", "other hay"] {
+            let listing = listing(Sort::Relevance, Direction::Descending, searching(words));
+            check(bed, &listing, &expected(&events, &listing, words)).await;
+        }
+    })
+    .await;
+}
