@@ -20,21 +20,21 @@ pub(crate) struct Target {
     pub(crate) record: WebhookRecord,
     /// The secret in force first, then those whose overlap has not ended; with the time it does.
     signers: Vec<(Signer, Option<Millis>)>,
+    /// The limits its owner set.
+    pub(crate) pace: Pace,
+    /// Whether its deliveries may have to wait for each other.
+    pub(crate) is_ordered: bool,
 }
 
 impl Target {
-    /// Whether its deliveries may have to wait for each other.
-    pub(crate) fn is_ordered(&self) -> bool {
-        self.record.options.contains_key("fifoKey")
-    }
-
-    /// The limits its owner set.
-    pub(crate) fn pace(&self) -> Pace {
-        let number = |name: &str| self.record.options.get(name).and_then(Value::as_u64).filter(|n| *n > 0);
-        Pace {
+    fn of(record: WebhookRecord, signers: Vec<(Signer, Option<Millis>)>) -> Self {
+        let number = |name: &str| record.options.get(name).and_then(Value::as_u64).filter(|n| *n > 0);
+        let pace = Pace {
             at_once: number("maxConcurrency").map_or(usize::MAX, |limit| limit as usize),
             per_second: number("ratePerSecond").map(|rate| rate as u32),
-        }
+        };
+        let is_ordered = record.options.contains_key("fifoKey");
+        Self { record, signers, pace, is_ordered }
     }
 
     /// Whether signals are sent to it.
@@ -74,7 +74,7 @@ impl Book {
         let target = |record: WebhookRecord| {
             let mut sealed = secrets.remove(&record.id).unwrap_or_default();
             sealed.reverse();
-            (record.id.clone(), Arc::new(Target { signers: signers(&sealed, keys), record }))
+            (record.id.clone(), Arc::new(Target::of(record, signers(&sealed, keys))))
         };
         Ok(Self { stamp, targets: records.into_iter().map(target).collect() })
     }

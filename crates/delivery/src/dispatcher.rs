@@ -280,7 +280,7 @@ impl Dispatcher {
                 self.lane(webhook).recorded(&outcome.job.id);
                 self.read_if_wanted(webhook);
             }
-            if self.book.targets.get(webhook).is_some_and(|target| target.is_ordered()) {
+            if self.book.targets.get(webhook).is_some_and(|target| target.is_ordered) {
                 // Whoever waited for it may be next.
                 self.due.insert((self.clock.now(), webhook.clone()));
             }
@@ -388,7 +388,7 @@ impl Dispatcher {
                 self.wants_look = true;
             }
             let now = self.clock.now();
-            lane.keep_to(target.pace());
+            lane.keep_to(target.pace);
             if let Some(at) = lane.too_early(now) {
                 self.paced.insert((at, webhook));
                 continue;
