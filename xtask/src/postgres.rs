@@ -59,8 +59,25 @@ pub(crate) struct Cluster {
     server: Child,
     port: u16,
     bin_dir: PathBuf,
-    /// Holds data, socket and log; removed after the server has stopped.
-    _folder: TempDir,
+    /// Goes after the server has stopped.
+    _home: Home,
+}
+
+/// The folder that holds data, socket and log.
+enum Home {
+    /// Removed when dropped.
+    Passing(TempDir),
+    /// Used again by a later run.
+    Kept(PathBuf),
+}
+
+impl Home {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Passing(folder) => folder.path(),
+            Self::Kept(folder) => folder,
+        }
+    }
 }
 
 impl Cluster {
@@ -68,23 +85,33 @@ impl Cluster {
     /// When we are root, the account `postgres` must be able to pass through `parent`.
     pub(crate) fn start(bin_dir: &Path, parent: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("openevent-pg-").tempdir_in(parent)?;
-        if debian::is_root() {
-            let (user, group) = account_ids()?;
-            std::os::unix::fs::chown(folder.path(), Some(user), Some(group))?;
+        make(bin_dir, folder.path())?;
+        Self::start_in(bin_dir, Home::Passing(folder))
+    }
+
+    /// Starts the cluster in `folder`, which is made if there is none and stays afterwards.
+    pub(crate) fn start_kept(bin_dir: &Path, folder: &Path) -> Result<Self> {
+        if !folder.join("data/PG_VERSION").exists() {
+            fs::create_dir_all(folder)?;
+            make(bin_dir, folder)?;
         }
-        init(bin_dir, folder.path())?;
+        Self::start_in(bin_dir, Home::Kept(folder.to_path_buf()))
+    }
+
+    fn start_in(bin_dir: &Path, home: Home) -> Result<Self> {
+        let folder = home.path();
         let mut tries = 0;
         loop {
             tries += 1;
             let port = free_port()?;
-            let mut server = spawn(bin_dir, folder.path(), port)?;
+            let mut server = spawn(bin_dir, folder, port)?;
             if became_ready(bin_dir, &mut server, port) {
                 println!("PostgreSQL started on 127.0.0.1:{port} (process {})", server.id());
-                return Ok(Self { server, port, bin_dir: bin_dir.to_path_buf(), _folder: folder });
+                return Ok(Self { server, port, bin_dir: bin_dir.to_path_buf(), _home: home });
             }
             children::stop(&mut server, Signal::INT, STOP_PATIENCE);
             if tries == START_TRIES || children::interrupted() {
-                let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
                 bail!("PostgreSQL did not start; its log says:\n{log}");
             }
         }
@@ -92,25 +119,34 @@ impl Cluster {
 
     /// The address of the maintenance database, as the superuser.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://{ACCOUNT}@127.0.0.1:{}/postgres", self.port)
+        self.url_of("postgres")
     }
 
     /// Makes one more empty database and answers its address.
     pub(crate) fn create_database(&self, name: &str) -> Result<String> {
-        let mut command = Command::new(self.bin_dir.join("createdb"));
-        command.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", ACCOUNT, name]);
-        cmd::output(&mut command)?;
-        Ok(format!("postgres://{ACCOUNT}@127.0.0.1:{}/{name}", self.port))
+        cmd::output(self.program("createdb").arg(name))?;
+        Ok(self.url_of(name))
     }
-}
 
-impl Cluster {
+    /// Removes a database, if it is there.
+    pub(crate) fn drop_database(&self, name: &str) -> Result<()> {
+        cmd::output(self.program("dropdb").args(["--if-exists", name])).map(drop)
+    }
+
+    /// The address of a database.
+    pub(crate) fn url_of(&self, name: &str) -> String {
+        format!("postgres://{ACCOUNT}@127.0.0.1:{}/{name}", self.port)
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin_dir.join(name));
+        command.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", ACCOUNT]);
+        command
+    }
+
     /// Cleans a database up and gathers its statistics, as the server does by itself sooner or later.
     pub(crate) fn vacuum(&self, name: &str) -> Result<()> {
-        let mut command = Command::new(self.bin_dir.join("vacuumdb"));
-        command.args(["--analyze", "--quiet", "--host", "127.0.0.1", "--username", ACCOUNT]);
-        command.args(["--port", &self.port.to_string(), name]);
-        cmd::output(&mut command).map(drop)
+        cmd::output(self.program("vacuumdb").args(["--analyze", "--quiet", name])).map(drop)
     }
 }
 
@@ -123,7 +159,12 @@ impl Drop for Cluster {
     }
 }
 
-fn init(bin_dir: &Path, folder: &Path) -> Result<()> {
+/// An empty cluster in a folder that is there.
+fn make(bin_dir: &Path, folder: &Path) -> Result<()> {
+    if debian::is_root() {
+        let (user, group) = account_ids()?;
+        std::os::unix::fs::chown(folder, Some(user), Some(group))?;
+    }
     let mut command = as_account(&bin_dir.join("initdb"));
     command
         .args(["--auth=trust", "--username", ACCOUNT, "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])

@@ -38,6 +38,8 @@ const ALL: &[Migration] = migrations![
     "0009_import",
     "0010_webhooks",
     "0011_sources",
+    "0012_search_dropped",
+    "0013_search",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

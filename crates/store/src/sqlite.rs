@@ -10,6 +10,7 @@ use crate::sql::{Bulk, Dialect};
 use crate::value::{Row, Value};
 use crate::wake::Wake;
 use crate::write::{Expect, Write};
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -169,6 +170,8 @@ fn connect_read_only(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags).map_err(error)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS_MAX)).map_err(error)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A plan that depends on the value of a LIMIT would be made anew for each question.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
     connection.execute_batch("PRAGMA cache_size=-8192;").map_err(error)?;
     Ok(connection)
 }
@@ -258,5 +261,37 @@ pub(crate) fn error(cause: rusqlite::Error) -> Error {
         | ErrorCode::FileLockingProtocolFailed
         | ErrorCode::OutOfMemory => Error::Unavailable(cause.into()),
         _ => Error::Refused(cause.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn readers_do_not_count_memory_behind_one_lock() {
+        let connection = Connection::open_in_memory().expect("a database");
+        let options = query(&connection, "PRAGMA compile_options", &[]).expect("options");
+        let options: Vec<_> = options.into_iter().filter_map(|mut row| row.text().ok()).collect();
+        assert!(options.iter().any(|it| it == "DEFAULT_MEMSTATUS=0"), "see .cargo/config.toml: {options:?}");
+    }
+
+    #[test]
+    fn a_statement_of_a_reader_is_prepared_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("db");
+        connect(&path)
+            .and_then(|made| made.execute_batch("CREATE TABLE t (a)").map_err(error))
+            .expect("a table");
+        let reader = connect_read_only(&path).expect("a reader");
+        let text = "SELECT a FROM t ORDER BY a LIMIT $1";
+
+        for limit in [1, 20, 300] {
+            query(&reader, text, &[limit.into()]).expect("rows");
+        }
+
+        let statement = reader.prepare_cached(text).expect("the statement");
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 }

@@ -1,13 +1,14 @@
 //! Totals of lists, remembered for a few seconds.
 //!
 //! Invariant: a total below [`SURE`] is never older than this node's last write to a list, nor than two seconds; longer
-//! ones may be a little late. Of those who ask at one time, one counts a long list.
+//! ones may be a little late. Of those who ask the same at one time, one counts.
 //! Not here: what is counted.
 
 use crate::sql::Select;
 use crate::value::Value;
 use crate::{Error, Store};
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,8 @@ const BELIEVED_MAX: Duration = Duration::from_secs(30);
 const RECOUNT: Duration = Duration::from_secs(5);
 /// Lists whose totals are remembered.
 const LISTS_MAX: usize = 4_096;
+/// Lists that are counted at one time, about: those that share a turn wait for each other.
+const TURNS: usize = 64;
 
 type Question = (String, Vec<Value>);
 
@@ -36,6 +39,26 @@ pub(crate) struct Totals {
     known: Mutex<HashMap<Question, Known>>,
     /// Counts this node's writes to lists.
     writes: AtomicU64,
+    turns: Turns,
+}
+
+/// Who may count: one of those who ask the same.
+#[derive(Debug)]
+struct Turns {
+    hasher: RandomState,
+    locks: [tokio::sync::Mutex<()>; TURNS],
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { hasher: RandomState::new(), locks: std::array::from_fn(|_| tokio::sync::Mutex::new(())) }
+    }
+}
+
+impl Turns {
+    fn of(&self, question: &Question) -> &tokio::sync::Mutex<()> {
+        &self.locks[self.hasher.hash_one(question) as usize % TURNS]
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +105,12 @@ impl Totals {
         self.put(question, Known { total, until: now + believed, writes }, now);
     }
 
+    /// What the others believe while one counts a long list: its old total, or that there are at least [`SURE`].
+    fn is_long(&self, question: &Question, writes: u64, now: Instant) {
+        let total = self.lock().get(question).map_or(SURE, |known| known.total.max(SURE));
+        self.put(question.clone(), Known { total, until: now + RECOUNT, writes }, now);
+    }
+
     fn put(&self, question: Question, known: Known, now: Instant) {
         let mut all = self.lock();
         if all.len() >= LISTS_MAX {
@@ -97,15 +126,26 @@ impl Store {
     /// How many rows a list has: exactly below [`SURE`], at most `max`, and a little late in between.
     pub(crate) async fn total(&self, rows: Select, max: i64) -> Result<i64, Error> {
         let question = (rows.text, rows.args);
-        let (begun, writes) = (Instant::now(), self.totals.writes());
-        if let Some(total) = self.totals.believed(&question, begun) {
+        if let Some(total) = self.totals.believed(&question, Instant::now()) {
             return Ok(total);
         }
+        let lock = self.totals.turns.of(&question);
+        let turn = if let Ok(turn) = lock.try_lock() {
+            turn
+        } else {
+            let turn = lock.lock().await;
+            if let Some(total) = self.totals.believed(&question, Instant::now()) {
+                return Ok(total);
+            }
+            turn
+        };
+        let (begun, writes) = (Instant::now(), self.totals.writes());
         let rows = || Select { text: question.0.clone(), args: question.1.clone() };
         let mut total = self.count(rows(), SURE).await?;
         if total == SURE {
-            let at_least = Known { total, until: begun + RECOUNT, writes };
-            self.totals.put(question.clone(), at_least, begun);
+            self.totals.is_long(&question, writes, begun);
+            // The others need not wait for more than this.
+            drop(turn);
             total = self.count(rows(), max).await?;
         }
         let now = Instant::now();

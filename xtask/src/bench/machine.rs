@@ -49,6 +49,13 @@ pub(crate) fn read(folder: &Path) -> Result<Machine> {
     })
 }
 
+impl Machine {
+    /// What differs from run to run.
+    pub(crate) fn short(&self) -> String {
+        format!("commit {}, fsync p50 {:.2} ms", self.commit, self.fsync_p50_ms)
+    }
+}
+
 impl fmt::Display for Machine {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "- processor: {}, {} cores", self.processor, self.cores)?;

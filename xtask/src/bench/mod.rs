@@ -62,7 +62,10 @@ pub(crate) struct Args {
     /// Where the databases are made: the disk that is measured. The system's temp dir by default.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Replace the generated block of docs/performance.md with the result.
+    /// Keep the filled databases of `planning` here, and use those that are there.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Put the result into docs/performance.md: the whole generated block, or the tables of the named parts.
     #[arg(long)]
     write: bool,
     /// Only measure the load generator itself, against a built-in receiver.
@@ -112,6 +115,8 @@ struct Pace {
 struct Bench {
     binary: PathBuf,
     folder: TempDir,
+    /// Where filled databases outlive the run.
+    keep: Option<PathBuf>,
     pace: Pace,
 }
 
@@ -137,15 +142,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(dir) => folder.tempdir_in(dir)?,
         None => folder.tempdir()?,
     };
-    let bench = Bench { binary: binary.clone(), folder, pace: pace(args) };
+    let keep = args.keep.as_ref().map(std::path::absolute).transpose()?;
+    let bench = Bench { binary: binary.clone(), folder, keep, pace: pace(args) };
     let machine = machine::read(bench.folder.path())?;
     println!("{machine}");
     let parts: Vec<Part> = args.parts.iter().chain(&args.only).copied().collect();
     let findings = bench.run(&parts)?;
-    let text = report::markdown(&machine, &findings, args.quick);
-    println!("\n{text}");
+    println!("\n{}", report::markdown(&machine, &findings, args.quick));
     if args.write {
-        report::write(&cmd::workspace_root().join("docs/performance.md"), &text)?;
+        let file = cmd::workspace_root().join("docs/performance.md");
+        if parts.is_empty() {
+            report::write(&file, &report::markdown(&machine, &findings, args.quick))?;
+        } else {
+            report::write_parts(&file, &machine, &findings)?;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Lists and search of planned events and vendors, in small and in large tables, on both databases.
 //!
-//! Invariant: the same rows and the same questions everywhere; each list is a lane of its own.
+//! Invariant: the same rows and the same questions everywhere; each list is a lane of its own. Only databases that were
+//! filled to the end are used again.
 //! Deliberately not here: making the rows (`openevent demo`).
 
 use std::rc::Rc;
@@ -9,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use super::lane::{self, Lane, Sample};
-use super::server::Server;
+use super::server::{Server, Setup};
 use super::table::{Goal, Section, number};
 use super::wire;
 use super::{Bench, Findings};
@@ -133,7 +134,11 @@ impl Ground {
 /// Every list at 16 clients, in tables of both sizes on both databases.
 pub(crate) fn run(bench: &Bench, findings: &mut Findings) -> Result<()> {
     // Before the servers, so that it outlives them.
-    let cluster = Cluster::start(&postgres::ensure_installed()?, bench.disk())?;
+    let programs = postgres::ensure_installed()?;
+    let cluster = match &bench.keep {
+        Some(folder) => Cluster::start_kept(&programs, &folder.join("postgres"))?,
+        None => Cluster::start(&programs, bench.disk())?,
+    };
     let sizes = [bench.pace.planned_few, bench.pace.planned_many];
     let mut lanes = Vec::new();
     for database in ["SQLite", "PostgreSQL"] {
@@ -153,22 +158,35 @@ pub(crate) fn run(bench: &Bench, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// A server whose tables have been filled.
+/// A server whose tables have been filled, now or by an earlier run.
 fn filled(bench: &Bench, cluster: &Cluster, ground: Ground) -> Result<Server> {
     let name = format!("planning-{}-{}", ground.database.to_lowercase(), ground.rows);
-    let setup = bench.setup(&name)?;
-    let setup = match ground.database {
-        "PostgreSQL" => setup.env("DATABASE_URL", &cluster.create_database(&name.replace('-', "_"))?),
-        _ => setup,
+    let database = name.replace('-', "_");
+    let mut setup = match &bench.keep {
+        Some(folder) => Setup::new(&bench.binary, folder.join(&name))?,
+        None => bench.setup(&name)?,
     };
+    let mark = setup.folder().join("filled");
+    if ground.database == "PostgreSQL" {
+        if !mark.exists() {
+            cluster.drop_database(&database)?;
+            cluster.create_database(&database)?;
+        }
+        setup = setup.env("DATABASE_URL", &cluster.url_of(&database));
+    }
+    if mark.exists() {
+        println!("  {}: {} events are there", ground.database, ground.rows);
+        return Server::start(&setup);
+    }
     let counts = [ground.rows, ground.rows / EVENTS_PER_VENDOR].map(|count| count.to_string());
     let begun = Instant::now();
     setup.run(&["demo", "--bare", "--sponsors", "0", "--events", &counts[0], "--vendors", &counts[1]])?;
     println!("  {}: {} events in {:.0} s", ground.database, ground.rows, begun.elapsed().as_secs_f64());
     if ground.database == "PostgreSQL" {
         // What its own housekeeping does after a minute.
-        cluster.vacuum(&name.replace('-', "_"))?;
+        cluster.vacuum(&database)?;
     }
+    std::fs::write(mark, "")?;
     Server::start(&setup)
 }
 

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::Findings;
 use super::machine::Machine;
-use super::{Findings, table};
+use super::table::{self, Section};
 
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
@@ -47,6 +48,45 @@ pub(crate) fn write(file: &Path, report: &str) -> Result<()> {
     Ok(())
 }
 
+/// Puts the tables of some parts in the place of their older ones, and their targets among the others.
+pub(crate) fn write_parts(file: &Path, machine: &Machine, findings: &Findings) -> Result<()> {
+    let old = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let block = old.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let (block, _) = block.context("there is no report to put them in")?;
+    let mut fresh: Vec<String> = Vec::new();
+    for section in &findings.sections {
+        let apart = format!("measured apart, {}", machine.short());
+        fresh.push(format!("{}\n> {apart}\n", section.markdown()));
+    }
+    write(file, &merged(block, table::targets(&findings.targets), &fresh))
+}
+
+/// A report with some of its tables replaced by those of the same title; new ones come last.
+fn merged(block: &str, targets: Section, fresh: &[String]) -> String {
+    let title = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    let mut parts: Vec<String> = format!("\n{}", block.trim())
+        .split("\n### ")
+        .skip(1)
+        .map(|part| format!("### {}\n", part.trim_end()))
+        .collect();
+    let mut targets = Some(targets);
+    for part in &mut parts {
+        if let Some(mut old) = Section::read(part)
+            && let Some(new) = targets.take_if(|new| new.title() == old.title())
+        {
+            old.take_rows(new);
+            *part = old.markdown();
+        }
+    }
+    for new in fresh {
+        match parts.iter_mut().find(|old| title(old) == title(new)) {
+            Some(old) => old.clone_from(new),
+            None => parts.push(new.clone()),
+        }
+    }
+    parts.join("\n")
+}
+
 fn splice(text: &str, report: &str) -> Result<String> {
     let (Some(begin), Some(end)) = (text.find(BEGIN), text.find(END)) else {
         bail!("the markers {BEGIN} and {END} are missing");
@@ -60,6 +100,7 @@ fn splice(text: &str, report: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::{Goal, Target};
     use super::*;
 
     #[test]
@@ -68,6 +109,24 @@ mod tests {
         let once = splice(&text, "new\n").expect("markers");
         assert_eq!(once, format!("above\n{BEGIN}\nnew\n{END}\nbelow\n"));
         assert_eq!(splice(&once, "new").expect("markers"), once);
+    }
+
+    #[test]
+    fn some_tables_and_targets_are_replaced_and_the_others_stay() {
+        let targets = |value| {
+            let goal = Goal::AtMost(2.0);
+            table::targets(&[Target { name: "x", goal, value: Some(value), digits: 1 }])
+        };
+        let old =
+            format!("### Machine\n\n- one\n\n{}\n### A\n\nold\n\n### B\n\nkept\n", targets(3.0).markdown());
+
+        let new = merged(&old, targets(1.0), &["### A\n\nnew\n".to_owned(), "### C\n\nlast\n".to_owned()]);
+
+        let expected = format!(
+            "### Machine\n\n- one\n\n{}\n### A\n\nnew\n\n### B\n\nkept\n\n### C\n\nlast\n",
+            targets(1.0).markdown()
+        );
+        assert_eq!(new, expected);
     }
 
     #[test]

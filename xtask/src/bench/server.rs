@@ -41,6 +41,11 @@ impl Setup {
         Ok(Self { binary: binary.to_path_buf(), folder, env: Vec::new() })
     }
 
+    /// Where its data, workflows and log are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self

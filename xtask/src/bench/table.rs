@@ -21,6 +21,31 @@ impl Section {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// A table that was written before: its title line and all that follows it. `None` of other text.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let title = text.lines().next()?.strip_prefix("### ")?;
+        let lines = text.lines().filter(|line| line.starts_with("| "));
+        let cells =
+            |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+        let rows: Vec<Vec<String>> = lines.map(cells).collect();
+        let notes = text.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_owned).collect();
+        (!rows.is_empty()).then(|| Self { title: title.to_owned(), rows, notes })
+    }
+
+    /// Puts the rows of another table in the place of those that begin alike, and new ones at the end.
+    pub(crate) fn take_rows(&mut self, other: Self) {
+        for row in other.rows.into_iter().skip(1) {
+            match self.rows.iter_mut().find(|old| old.first() == row.first()) {
+                Some(old) => *old = row,
+                None => self.rows.push(row),
+            }
+        }
+    }
+
     /// A remark below the table; line breaks would end it.
     pub(crate) fn note(&mut self, text: impl AsRef<str>) {
         self.notes.push(text.as_ref().replace('\n', " · "));
@@ -136,6 +161,22 @@ mod tests {
         assert_eq!(target(Some(2.0), Goal::AtLeast(2.0)), "PASS");
         assert_eq!(target(Some(2.1), Goal::AtMost(2.0)), "MISS");
         assert_eq!(target(None, Goal::AtMost(2.0)), "not measured");
+    }
+
+    #[test]
+    fn rows_of_a_table_that_was_read_are_replaced_by_their_first_cell() {
+        let old = "### T\n\n| what |    n |\n|------|-----:|\n| a    |    1 |\n| b    |    2 |\n\n> note\n";
+        let mut section = Section::read(old).expect("a table");
+        assert_eq!(section.markdown(), old);
+        let mut new = Section::new("T", &["what", "n"]);
+        new.row(["b", "3"]);
+        new.row(["c", "4"]);
+
+        section.take_rows(new);
+
+        let rows = "| a    |    1 |\n| b    |    3 |\n| c    |    4 |\n";
+        assert!(section.markdown().contains(rows), "{}", section.markdown());
+        assert!(Section::read("### Machine\n\n- memory\n").is_none());
     }
 
     #[test]

@@ -4,9 +4,7 @@
 //! but admins name a review of `approved`.
 //! Not here: whose duty a review is.
 
-use super::search::{
-    Field, Part, Pass, Searchable, Start, Way, facet, is_exact, match_text, text_tokens, title_tokens,
-};
+use super::search::{Field, Part, Pass, Searchable, Start, Way, facet, text_tokens, title_tokens};
 use crate::sql::{Bulk, Dialect, Kind, Select, Sql};
 use crate::totals::{FOUND_MAX, TOTAL_MAX};
 use crate::value::{Row, Value};
@@ -262,24 +260,25 @@ fn found(filter: &Filter, query: &Query, part: Part, dialect: Dialect) -> Select
 
 /// A row for each entry that has the words in its name.
 fn titles(filter: &Filter, query: &Query, dialect: Dialect) -> Select {
-    let select = Select::new("SELECT 1 AS one FROM directory WHERE", []);
-    let select = SEARCHABLE.picked(select, &filter.facets(), Some((query, Field::Title)), dialect);
-    filtered(select, filter, "AND", hidden(dialect))
+    counted_by_index(filter, query, Field::Title, dialect)
 }
 
 /// A row for each entry of a list.
 fn counted(filter: &Filter, dialect: Dialect) -> Select {
-    let Some(query) = &filter.search else {
-        return filtered(Select::new("SELECT 1 AS one FROM directory", []), filter, "WHERE", "");
-    };
-    let wanted = Some((query, Field::Text));
-    if dialect == Dialect::Sqlite && is_exact(query) {
-        let index = "SELECT rowid FROM directory_search WHERE directory_search MATCH";
-        return Select::new("", []).then_arg(index, match_text(&filter.facets(), wanted));
+    match &filter.search {
+        Some(query) => counted_by_index(filter, query, Field::Text, dialect),
+        None => filtered(Select::new("SELECT 1 AS one FROM directory", []), filter, "WHERE", ""),
     }
-    let select = Select::new("SELECT 1 AS one FROM directory WHERE", []);
-    let select = SEARCHABLE.picked(select, &filter.facets(), wanted, dialect);
-    filtered(select, filter, "AND", hidden(dialect))
+}
+
+/// A row for each entry that the search index and, if need be, the row itself says to be wanted.
+fn counted_by_index(filter: &Filter, query: &Query, field: Field, dialect: Dialect) -> Select {
+    let (facets, wanted) = (filter.facets(), Some((query, field)));
+    SEARCHABLE.known(&facets, wanted, dialect).unwrap_or_else(|| {
+        let select = Select::new("SELECT 1 AS one FROM directory WHERE", []);
+        let select = SEARCHABLE.picked(select, &facets, wanted, dialect);
+        filtered(select, filter, "AND", hidden(dialect))
+    })
 }
 
 /// A page without a search: the newest first.

@@ -5,7 +5,7 @@
 //! Not here: the events themselves (see `events`).
 
 use super::events::{COLUMNS, EventRecord, record};
-use super::search::{Field, Part, Pass, Searchable, Start, Way, facet, is_exact, match_text};
+use super::search::{Field, Part, Pass, Searchable, Start, Way, facet};
 use crate::sql::{Dialect, Select};
 use crate::totals::{FOUND_MAX, TOTAL_MAX};
 use crate::value::Value;
@@ -321,30 +321,31 @@ fn found(listing: &Listing, query: &Query, part: Part, dialect: Dialect) -> Sele
 
 /// A row for each event that has the words in its title.
 fn titles(listing: &Listing, query: &Query, dialect: Dialect) -> Select {
-    let select = Select::new("SELECT 1 AS one FROM events WHERE", []);
-    let select = SEARCHABLE.picked(select, &listing.facets(), Some((query, Field::Title)), dialect);
-    let hidden = format!("AND {}", unindexed(dialect));
-    filtered(of_audience(select, &listing.audience, &hidden), &listing.filter, &[], dialect)
+    counted_by_index(listing, Some((query, Field::Title)), dialect)
 }
 
 /// A row for each event of a list.
 fn counted(listing: &Listing, dialect: Dialect) -> Select {
     let filter = &listing.filter;
-    if !listing.is_wide() {
-        let seen: &[&str] = if filter.has_time() { &["starts_at"] } else { &["status"] };
-        let select = of_audience(Select::new("SELECT 1 AS one FROM events", []), &listing.audience, "WHERE ");
-        return filtered(select, filter, seen, dialect);
+    if listing.is_wide() {
+        let query = filter.search.as_ref().map(|query| (query, Field::Text));
+        return counted_by_index(listing, query, dialect);
     }
-    let (facets, query) = (listing.facets(), filter.search.as_ref().map(|query| (query, Field::Text)));
-    let is_enough = !filter.has_time() && filter.search.as_ref().is_none_or(is_exact);
-    if dialect == Dialect::Sqlite && is_enough {
-        let index = "SELECT rowid FROM events_search WHERE events_search MATCH";
-        return Select::new("", []).then_arg(index, match_text(&facets, query));
-    }
-    let select = Select::new("SELECT 1 AS one FROM events WHERE", []);
-    let select = SEARCHABLE.picked(select, &facets, query, dialect);
-    let hidden = format!("AND {}", unindexed(dialect));
-    filtered(of_audience(select, &listing.audience, &hidden), filter, &[], dialect)
+    let seen: &[&str] = if filter.has_time() { &["starts_at"] } else { &["status"] };
+    let select = of_audience(Select::new("SELECT 1 AS one FROM events", []), &listing.audience, "WHERE ");
+    filtered(select, filter, seen, dialect)
+}
+
+/// A row for each event that the search index and, if need be, the row itself says to be wanted.
+fn counted_by_index(listing: &Listing, query: Option<(&Query, Field)>, dialect: Dialect) -> Select {
+    let (filter, facets) = (&listing.filter, listing.facets());
+    let known = if filter.has_time() { None } else { SEARCHABLE.known(&facets, query, dialect) };
+    known.unwrap_or_else(|| {
+        let select = Select::new("SELECT 1 AS one FROM events WHERE", []);
+        let select = SEARCHABLE.picked(select, &facets, query, dialect);
+        let hidden = format!("AND {}", unindexed(dialect));
+        filtered(of_audience(select, &listing.audience, &hidden), filter, &[], dialect)
+    })
 }
 
 /// A page in the order of a column.

@@ -14,8 +14,8 @@ use openevent_domain::planning::search::{Query, searchable};
 /// Up to so many rows are taken from the search index and sorted; where there are more, the rows are gone through in
 /// the order of the list, since enough of them fit.
 pub(crate) const PICKED_MAX: i64 = 2_000;
-/// What the index on SQLite holds of words besides the whole ones: see its `prefix`.
-const PREFIXES: [usize; 6] = [9, 6, 5, 4, 3, 2];
+/// The longest beginnings of tokens that the index on SQLite holds besides the whole ones: see its `prefix`.
+const PREFIX_BYTES_MAX: usize = 12;
 /// Between two texts, so that no phrase begins in one and ends in the other.
 const BORDER: &str = " q ";
 
@@ -131,8 +131,8 @@ fn goes_on(token: &str) -> bool {
 }
 
 /// Whether SQLite's index alone knows what a query finds.
-pub(crate) fn is_exact(query: &Query) -> bool {
-    let known = |token: &String| !goes_on(token) || PREFIXES.contains(&token.len());
+fn is_exact(query: &Query) -> bool {
+    let known = |token: &String| !goes_on(token) || token.len() <= PREFIX_BYTES_MAX;
     query.terms().iter().filter_map(|term| term.last()).all(known)
 }
 
@@ -157,6 +157,28 @@ impl Searchable {
             }
             Dialect::Postgres => {
                 select.then_arg("search @@ to_tsquery('simple',", tsquery(facets, query)).then(")")
+            }
+        }
+    }
+
+    /// A row for each that has these facets and, in this field, every term, where the search index alone knows them:
+    /// then no row is read.
+    pub(crate) fn known(
+        &self,
+        facets: &[String],
+        query: Option<(&Query, Field)>,
+        dialect: Dialect,
+    ) -> Option<Select> {
+        let Self { table, index } = self;
+        match dialect {
+            Dialect::Sqlite if query.is_none_or(|(query, _)| is_exact(query)) => {
+                let found = format!("SELECT rowid FROM {index} WHERE {index} MATCH");
+                Some(Select::new("", []).then_arg(&found, match_text(facets, query)))
+            }
+            Dialect::Sqlite => None,
+            Dialect::Postgres => {
+                let select = Select::new(&format!("SELECT FROM {table} WHERE"), []);
+                Some(self.picked(select, facets, query, dialect))
             }
         }
     }
@@ -201,16 +223,19 @@ impl Searchable {
                 self.tested(select, query, field, dialect)
             }
             (Dialect::Postgres, Way::Picked) => {
-                self.picked(select.then(&format!("{table} WHERE")), facets, wanted, dialect)
+                let mut wanted = tsquery(facets, wanted);
+                if part.pass == Pass::Rest {
+                    wanted = format!("{wanted} & !({})", tsquery(&[], Some((query, Field::Title))));
+                }
+                select.then_arg(&format!("{table} WHERE search @@ to_tsquery('simple',"), wanted).then(")")
             }
             (Dialect::Postgres, Way::Ordered) => {
                 self.tested(select.then(&format!("{table} WHERE")), query, field, dialect)
             }
         };
-        let select = match part.pass {
-            Pass::Title => select,
-            Pass::Rest => self.tested(select.then("AND NOT"), query, Field::Title, dialect),
-        };
+        let is_told = part.pass == Pass::Title || (dialect, part.way) == (Dialect::Postgres, Way::Picked);
+        let select =
+            if is_told { select } else { self.tested(select.then("AND NOT"), query, Field::Title, dialect) };
         match (part.after, dialect) {
             (None, _) => select,
             (Some(seq), Dialect::Sqlite) => select.then_arg(&format!("AND {index}.rowid <"), seq),
@@ -264,14 +289,13 @@ impl Store {
     }
 }
 
-/// FTS5: facets, and phrases whose last token may go on, joined by AND. The index knows beginnings of some lengths;
-/// of others it is asked for the next shorter one, and the rows themselves for the rest.
-pub(crate) fn match_text(facets: &[String], query: Option<(&Query, Field)>) -> String {
+/// FTS5: facets, and phrases whose last token may go on, joined by AND. Of a longer beginning than it knows, the index
+/// is asked for as much as it knows, and the rows themselves for the rest.
+fn match_text(facets: &[String], query: Option<(&Query, Field)>) -> String {
     let phrase = |mut tokens: Vec<String>| {
         let last = tokens.last_mut().filter(|token| goes_on(token));
         let beginning = last.map_or("", |token| {
-            let known = PREFIXES.into_iter().find(|length| *length <= token.len()).unwrap_or(1);
-            token.truncate(known);
+            token.truncate(PREFIX_BYTES_MAX);
             " *"
         });
         format!("\"{}\"{beginning}", tokens.join(" "))
@@ -309,12 +333,11 @@ mod tests {
     }
 
     #[test]
-    fn the_index_is_asked_for_beginnings_of_lengths_it_knows() {
+    fn the_index_is_asked_for_beginnings_as_long_as_it_knows() {
         for (text, asked, exact) in [
             ("x", "wx", true),
-            ("summit", "wsummi", false),
-            ("conferences", "wconferen", false),
-            ("conf", "wconf", true),
+            ("conferences", "wconferences", true),
+            ("interpretation", "winterpretat", false),
         ] {
             let query = Query::parse(text).expect("a term");
             assert_eq!(match_text(&[], Some((&query, Field::Text))), format!("\"{asked}\" *"), "{text}");

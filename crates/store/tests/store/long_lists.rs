@@ -183,3 +183,22 @@ async fn a_search_finds_the_same_when_the_segments_of_its_index_are_merged() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn of_those_who_ask_the_same_at_one_time_one_counts() {
+    on_both(async |bed| {
+        filled(bed).await;
+        let listing = listing(Sort::Creation, Direction::Descending, searching("needle"));
+        bed.store.faults().arm(2);
+
+        let ask = || bed.store.events_count(&listing);
+        let counts = tokio::join!(ask(), ask(), ask(), ask());
+
+        assert!(bed.store.faults().is_armed(), "a second one counted");
+        bed.store.faults().arm(0);
+        for count in [counts.0, counts.1, counts.2, counts.3] {
+            assert_eq!(count.expect("a count"), 6);
+        }
+    })
+    .await;
+}
