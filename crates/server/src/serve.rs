@@ -30,7 +30,8 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken
         app.engine.disconnect();
         ended.cancel();
     };
-    tokio::join!(serving, care(&app, &ended));
+    let lending = ended.run_until_cancelled(app.rates.lend(&app.store));
+    tokio::join!(serving, care(&app, &ended), lending);
     if let Err(cause) = app.flush(Urgency::Last).await {
         tracing::warn!(cause = %cause, "rate-limit counts could not be written at the end");
     }

@@ -75,7 +75,7 @@ fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
         planning::events::selects(),
         planning::lookup::selects(dialect),
         planning::parts::selects(dialect),
-        rates::selects(),
+        rates::selects(dialect),
         runs::selects(),
         schedules::selects(),
         secrets::selects(),

@@ -40,6 +40,7 @@ const ALL: &[Migration] = migrations![
     "0011_sources",
     "0012_search_dropped",
     "0013_search",
+    "0014_rate_leases",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

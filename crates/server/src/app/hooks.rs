@@ -72,7 +72,7 @@ pub async fn take(
     let source = ready(app, record)?;
     if let Err(refusal) = source.check(&sent, now) {
         let meter = app.rates.meter(&Subject::Address(client::class(origin.address)));
-        app.rates.hit(&meter, Limit::per_hour(app.settings.address_rate_per_hour), now);
+        app.rates.hit(&meter, Limit::per_hour(app.settings.address_rate_per_hour), now).await;
         count(&source, "refused");
         return Err(refusal);
     }

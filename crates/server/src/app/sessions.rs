@@ -103,7 +103,7 @@ pub async fn sign_in(
     visitor: &Visitor,
     now: Millis,
 ) -> Result<Fresh, Problem> {
-    let tries = Tries::count(app, email, visitor.class, now)?;
+    let tries = Tries::count(app, email, visitor.class, now).await?;
     let found = app.store.user_by_email(&key_of(email)).await?;
     let hash = found.as_ref().map(|user| user.password_hash.clone());
     let is_right = app.passwords.verify(password, hash).await?;
@@ -135,12 +135,12 @@ fn wrong() -> Problem {
 struct Tries([Subject; 2]);
 
 impl Tries {
-    fn count(app: &App, email: &str, class: IpAddr, now: Millis) -> Result<Self, Problem> {
+    async fn count(app: &App, email: &str, class: IpAddr, now: Millis) -> Result<Self, Problem> {
         let limits = [TRIES_PER_ACCOUNT, TRIES_PER_ADDRESS];
         let subjects = [Subject::Account(token_hash(&key_of(email))), Subject::SignIn(class)];
         for (subject, calls) in subjects.iter().zip(limits) {
             let limit = Limit { calls, window_ms: TRIES_WINDOW_MS };
-            let verdict = app.rates.hit(&app.rates.meter(subject), limit, now);
+            let verdict = app.rates.hit(&app.rates.meter(subject), limit, now).await;
             if !verdict.admitted {
                 return Err(Problem::rate_limited(verdict.retry_after_s(now)));
             }
@@ -254,7 +254,7 @@ pub async fn change_password(
 ) -> Result<Fresh, Problem> {
     use secrecy::ExposeSecret as _;
     check_password(new.expose_secret()).map_err(|issue| Problem::field("newPassword", issue))?;
-    let tries = Tries::count(app, person.user.email.as_str(), visitor.class, now)?;
+    let tries = Tries::count(app, person.user.email.as_str(), visitor.class, now).await?;
     if !app.passwords.verify(current, Some(person.user.password_hash.clone())).await? {
         return Err(Problem::field("currentPassword", "is wrong"));
     }

@@ -130,9 +130,9 @@ impl<'a> Asked<'a> {
 
 async fn admit(app: &App, asked: Asked<'_>, address: IpAddr, now: Millis) -> Admission {
     let by_address = Limit::per_hour(app.settings.address_rate_per_hour);
-    let anonymous = || {
+    let anonymous = async || {
         let meter = app.rates.meter(&Subject::Address(address));
-        app.rates.hit(&meter, by_address, now)
+        app.rates.hit(&meter, by_address, now).await
     };
     match access::of(asked.path) {
         Access::Free => {
@@ -144,19 +144,22 @@ async fn admit(app: &App, asked: Asked<'_>, address: IpAddr, now: Millis) -> Adm
             Admission::limited(Some(verdict), now, Ok(None))
         }
         Access::Open => {
-            let mut verdict = anonymous();
+            let mut verdict = anonymous().await;
             if verdict.admitted && access::is_intake(asked.method, asked.path) {
                 let limit = Limit::per_hour(app.settings.public_intake_per_hour);
-                verdict = app.rates.hit(&app.rates.meter(&Subject::Intake(address)), limit, now);
+                verdict = app.rates.hit(&app.rates.meter(&Subject::Intake(address)), limit, now).await;
             }
             Admission::limited(Some(verdict), now, Ok(None))
         }
         Access::Credential => match identify(app, asked, now).await {
             Ok(Some(known)) => {
-                let verdict = known.metered.map(|(meter, limit)| app.rates.hit(&meter, limit, now));
+                let verdict = match known.metered {
+                    Some((meter, limit)) => Some(app.rates.hit(&meter, limit, now).await),
+                    None => None,
+                };
                 Admission::limited(verdict, now, known.identity.map(Some))
             }
-            Ok(None) => Admission::limited(Some(anonymous()), now, Err(Problem::unauthorized())),
+            Ok(None) => Admission::limited(Some(anonymous().await), now, Err(Problem::unauthorized())),
             Err(error) => {
                 let verdict = app.rates.peek(&Subject::Address(address), by_address, now);
                 Admission { verdict: Some(verdict), outcome: Err(error.into()) }

@@ -12,4 +12,5 @@ mod event_types;
 mod idempotency;
 mod pages;
 mod rates;
+mod shared_rates;
 mod support;

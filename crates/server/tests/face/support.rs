@@ -12,7 +12,9 @@ use openevent_engine::{Calls, Engine, Parts, Registry};
 use openevent_server::{App, Settings, StartError, router, serve};
 use openevent_store::keys::KeyRecord;
 use openevent_store::{Location, Options, Owner, Store, WriteSet};
-use openevent_testkit::{FakeClock, HttpClient, Reply, SqliteFile, temp_sqlite};
+use openevent_testkit::{
+    ChaosProxy, FakeClock, HttpClient, PostgresDatabase, Reply, SqliteFile, postgres_url, temp_sqlite,
+};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,21 +49,50 @@ impl Chance for Counting {
     }
 }
 
+/// What keeps a database there.
+enum Ground {
+    File(SqliteFile),
+    Server(PostgresDatabase),
+}
+
 /// Where the data is, and what time it is there.
 pub(crate) struct Place {
-    file: SqliteFile,
+    ground: Ground,
     pub(crate) clock: FakeClock,
     pub(crate) chance: Arc<dyn Chance>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { file: temp_sqlite(), clock: FakeClock::at(START), chance: Arc::new(Counting::default()) }
+        Self::on(Ground::File(temp_sqlite()))
+    }
+
+    /// One that any number of nodes can share.
+    pub(crate) async fn shared() -> Self {
+        Self::on(Ground::Server(postgres_url().await))
+    }
+
+    fn on(ground: Ground) -> Self {
+        Self { ground, clock: FakeClock::at(START), chance: Arc::new(Counting::default()) }
+    }
+
+    fn location(&self) -> Location {
+        match &self.ground {
+            Ground::File(file) => Location::File(file.path()),
+            Ground::Server(database) => Location::Server(database.url().to_owned()),
+        }
+    }
+
+    /// A proxy before its database, and where the database is behind it.
+    pub(crate) async fn proxied(&self) -> (ChaosProxy, Location) {
+        let Ground::Server(database) = &self.ground else { panic!("a file has no address") };
+        let proxy = ChaosProxy::start(database.server_address().await).await;
+        let location = Location::Server(database.url_through(proxy.address()));
+        (proxy, location)
     }
 
     pub(crate) async fn store(&self) -> Arc<Store> {
-        let options = Options { location: Location::File(self.file.path()), group_max: None };
-        Arc::new(Store::open(options, START, &Owner::default()).await.expect("the store opens"))
+        open(self.location()).await
     }
 
     pub(crate) async fn app(&self, settings: Settings) -> Arc<App> {
@@ -69,7 +100,10 @@ impl Place {
     }
 
     pub(crate) async fn try_app(&self, settings: Settings) -> Result<Arc<App>, StartError> {
-        let store = self.store().await;
+        self.app_on(self.store().await, settings).await
+    }
+
+    async fn app_on(&self, store: Arc<Store>, settings: Settings) -> Result<Arc<App>, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(Hands(self.clock.clone()));
         let chance = Arc::clone(&self.chance);
         let engine = idle_engine(&store, &clock, &chance).await;
@@ -79,6 +113,17 @@ impl Place {
     pub(crate) async fn serve(&self, settings: Settings) -> Server {
         Server::start(self.app(settings).await, self.clock.clone()).await
     }
+
+    /// A server whose way to the database is another.
+    pub(crate) async fn serve_through(&self, location: Location, settings: Settings) -> Server {
+        let app = self.app_on(open(location).await, settings).await.expect("the app starts");
+        Server::start(app, self.clock.clone()).await
+    }
+}
+
+async fn open(location: Location) -> Arc<Store> {
+    let options = Options { location, group_max: None };
+    Arc::new(Store::open(options, START, &Owner::default()).await.expect("the store opens"))
 }
 
 /// An engine that never runs anything: nothing here starts a run.

@@ -15,6 +15,7 @@ mod nodes;
 mod notices;
 mod plans;
 mod postgres_away;
+mod rates;
 mod runs;
 mod schema;
 mod secrets;
