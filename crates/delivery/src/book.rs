@@ -29,10 +29,8 @@ pub(crate) struct Target {
 impl Target {
     fn of(record: WebhookRecord, signers: Vec<(Signer, Option<Millis>)>) -> Self {
         let number = |name: &str| record.options.get(name).and_then(Value::as_u64).filter(|n| *n > 0);
-        let pace = Pace {
-            at_once: number("maxConcurrency").map_or(usize::MAX, |limit| limit as usize),
-            per_second: number("ratePerSecond").map(|rate| rate as u32),
-        };
+        let at_once = number("maxConcurrency").map(|limit| limit as usize);
+        let pace = Pace::of(at_once, number("ratePerSecond").map(|rate| rate as u32));
         let is_ordered = record.options.contains_key("fifoKey");
         Self { record, signers, pace, is_ordered }
     }

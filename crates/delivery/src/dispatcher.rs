@@ -116,6 +116,8 @@ struct Dispatcher {
     upkeep: Arc<Upkeep>,
     holder: Arc<str>,
     book: Arc<Book>,
+    /// How many nodes send.
+    nodes: u32,
     lanes: HashMap<WebhookId, Lane>,
     /// Lanes that may have something to send, in the order of their turns.
     line: VecDeque<WebhookId>,
@@ -169,6 +171,7 @@ impl Dispatcher {
             recorder,
             holder,
             book: Arc::default(),
+            nodes: 1,
             lanes: HashMap::new(),
             line: VecDeque::new(),
             due: BTreeSet::new(),
@@ -304,6 +307,7 @@ impl Dispatcher {
             }
         };
         self.changes_known = changes;
+        self.nodes = look.nodes;
         if let Some(book) = look.book {
             self.book = Arc::new(book);
             self.tidy();
@@ -388,7 +392,7 @@ impl Dispatcher {
                 self.wants_look = true;
             }
             let now = self.clock.now();
-            lane.keep_to(target.pace);
+            lane.keep_to(target.pace.among(self.nodes));
             if let Some(at) = lane.too_early(now) {
                 self.paced.insert((at, webhook));
                 continue;

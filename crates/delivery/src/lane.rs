@@ -25,14 +25,30 @@ const CATCH_UP_US: i64 = 100_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Attempts under way at one time.
-    pub(crate) at_once: usize,
-    /// Attempts begun in a second.
-    pub(crate) per_second: Option<u32>,
+    at_once: usize,
+    /// From the beginning of one attempt to that of the next, in microseconds.
+    every_us: Option<i64>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { at_once: usize::MAX, per_second: None }
+        Self { at_once: usize::MAX, every_us: None }
+    }
+}
+
+impl Pace {
+    /// So many under way at one time, and so many begun in a second.
+    pub(crate) fn of(at_once: Option<usize>, per_second: Option<u32>) -> Self {
+        let every_us = per_second.map(|rate| 1_000_000 / i64::from(rate));
+        Self { at_once: at_once.unwrap_or(usize::MAX), every_us }
+    }
+
+    /// The part of one of so many nodes: one attempt at a time at least.
+    #[must_use]
+    pub(crate) fn among(self, nodes: u32) -> Self {
+        let nodes = nodes.max(1);
+        let every_us = self.every_us.map(|every_us| every_us * i64::from(nodes));
+        Self { at_once: (self.at_once / nodes as usize).max(1), every_us }
     }
 }
 
@@ -110,7 +126,7 @@ impl Lane {
     /// When the next delivery may go out, if that is later than now.
     pub(crate) fn too_early(&self, now: Millis) -> Option<Millis> {
         let free_at = self.free_at_us.div_euclid(1_000) + 1;
-        (self.pace.per_second.is_some() && self.free_at_us > now * 1_000).then_some(free_at)
+        (self.pace.every_us.is_some() && self.free_at_us > now * 1_000).then_some(free_at)
     }
 
     /// The next delivery, which is under way from now on.
@@ -118,9 +134,9 @@ impl Lane {
         let job = self.can_start().then(|| self.queue.pop_front()).flatten()?;
         self.queued_bytes -= job.bytes();
         self.under_way += 1;
-        if let Some(per_second) = self.pace.per_second {
+        if let Some(every_us) = self.pace.every_us {
             let earliest = now * 1_000 - CATCH_UP_US;
-            self.free_at_us = self.free_at_us.max(earliest) + 1_000_000 / i64::from(per_second);
+            self.free_at_us = self.free_at_us.max(earliest) + every_us;
         }
         Some(job)
     }
@@ -246,7 +262,7 @@ mod tests {
     #[test]
     fn an_owner_may_limit_how_many_are_under_way() {
         let mut lane = Lane::new(8);
-        lane.keep_to(Pace { at_once: 2, per_second: None });
+        lane.keep_to(Pace::of(Some(2), None));
         (0..9).for_each(|n| lane.push(job(n)));
         let burst = |lane: &mut Lane| std::iter::from_fn(|| lane.start(0)).count();
 
@@ -260,7 +276,7 @@ mod tests {
     fn an_owner_may_limit_how_many_begin_in_a_second() {
         for per_second in [1, 3, 70, 700] {
             let mut lane = Lane::new(usize::MAX);
-            lane.keep_to(Pace { at_once: usize::MAX, per_second: Some(per_second) });
+            lane.keep_to(Pace::of(None, Some(per_second)));
             let (begin, mut n, mut started) = (1_000_000, 0, Vec::new());
             for now in begin..begin + 3_000 {
                 while lane.too_early(now).is_none() {
@@ -277,6 +293,17 @@ mod tests {
             let is_kept = started.windows(limit + burst + 1).all(|few| few[limit + burst] - few[0] >= 1_000);
             assert!(is_kept && started.len() >= 3 * limit, "{per_second} a second");
         }
+    }
+
+    #[test]
+    fn nodes_divide_the_limits_among_them() {
+        let pace = Pace::of(Some(7), Some(10));
+        let part = |nodes| (pace.among(nodes).at_once, pace.among(nodes).every_us);
+
+        assert_eq!([part(1), part(3)], [(7, Some(100_000)), (2, Some(300_000))]);
+        assert_eq!(part(20), (1, Some(2_000_000)), "one at a time is the least");
+        let free = Pace::default().among(3);
+        assert!(free.every_us.is_none() && free.at_once > 1_000_000);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use openevent_domain::ambient::{Clock, Millis};
 use openevent_domain::id::WebhookId;
 use openevent_store::{Error, Location, Store, WriteSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 /// What the leases of senders are called, with their holder behind.
 const LEASE: &str = "delivery:";
@@ -30,6 +30,7 @@ pub(crate) struct Upkeep {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) holder: Arc<str>,
     renewed_at: AtomicI64,
+    nodes: AtomicU32,
 }
 
 /// What a look saw.
@@ -39,11 +40,14 @@ pub(crate) struct Look {
     pub(crate) book: Option<Book>,
     /// To whom something is owed, and when the first of it is due that nobody has in hand.
     pub(crate) owed: Vec<(WebhookId, Option<Millis>)>,
+    /// How many nodes send, this one included.
+    pub(crate) nodes: u32,
 }
 
 impl Upkeep {
     pub(crate) fn new(store: Arc<Store>, keys: Arc<Keys>, clock: Arc<dyn Clock>, holder: Arc<str>) -> Self {
-        Self { store, keys, clock, holder, renewed_at: AtomicI64::new(Millis::MIN) }
+        let (renewed_at, nodes) = (AtomicI64::new(Millis::MIN), AtomicU32::new(1));
+        Self { store, keys, clock, holder, renewed_at, nodes }
     }
 
     /// Whether other nodes may be at work on the same database.
@@ -94,7 +98,7 @@ impl Upkeep {
         if is_stale {
             owed = self.store.webhooks_owed().await?;
         }
-        Ok(Look { book: newer, owed })
+        Ok(Look { book: newer, owed, nodes: self.nodes.load(Ordering::Relaxed) })
     }
 
     /// One bite now; what it leaves is seen by the next look.
@@ -104,9 +108,12 @@ impl Upkeep {
         self.store.submit(set).await
     }
 
+    /// Says that this node is there, and counts those that have said so.
     async fn renew(&self) -> Result<(), Error> {
         let now = self.clock.now();
         self.store.lease_take(&lease(&self.holder), &self.holder, now, LEASE_MS).await?;
+        let nodes = self.store.leases_live(LEASE, now).await?;
+        self.nodes.store(u32::try_from(nodes).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.renewed_at.store(now, Ordering::Relaxed);
         Ok(())
     }
@@ -137,6 +144,25 @@ mod tests {
     fn node(store: &Arc<Store>, clock: &Arc<Still>, holder: &str) -> Upkeep {
         let clock: Arc<dyn Clock> = Arc::<Still>::clone(clock);
         Upkeep::new(Arc::clone(store), Arc::new(Keys::of(None)), clock, holder.into())
+    }
+
+    #[tokio::test]
+    async fn a_node_knows_how_many_send() {
+        let database = postgres_url().await;
+        let store = store(Location::Server(database.url().to_owned())).await;
+        let clock = Arc::new(Still::default());
+        let (one, two) = (node(&store, &clock, "one"), node(&store, &clock, "two"));
+        let nodes = async |node: &Upkeep| node.look(0, &Book::default()).await.unwrap().nodes;
+
+        one.begin().await.unwrap();
+        two.begin().await.unwrap();
+        let at_first = (nodes(&one).await, nodes(&two).await);
+        clock.0.store(RENEW_MS, Ordering::SeqCst);
+        let soon = nodes(&one).await;
+        clock.0.store(LEASE_MS + 1, Ordering::SeqCst);
+        let without_the_other = nodes(&one).await;
+
+        assert_eq!((at_first, soon, without_the_other), ((1, 2), 2, 1));
     }
 
     #[tokio::test]

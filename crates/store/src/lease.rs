@@ -15,6 +15,7 @@ static TAKE: Sql = Sql::same(
 );
 static DROP: Sql = Sql::same("DELETE FROM leases WHERE name = $1 AND holder = $2");
 const EXPIRED: &str = "SELECT holder FROM leases WHERE name LIKE $1 AND expires_at < $2 ORDER BY name";
+const LIVE: &str = "SELECT count(*) FROM leases WHERE name LIKE $1 AND expires_at >= $2";
 const READ: &str = "SELECT holder FROM leases WHERE name = $1";
 
 pub(crate) const STATEMENTS: &[&Sql] = &[&TAKE, &DROP];
@@ -54,6 +55,12 @@ impl Store {
         rows.into_iter().map(|mut row| row.text()).collect()
     }
 
+    /// How many leases there are whose names begin like this and that have not expired.
+    pub async fn leases_live(&self, prefix: &str, now: Millis) -> Result<i64, Error> {
+        let counted = self.row(Select::new(LIVE, [format!("{prefix}%").into(), now.into()])).await?;
+        counted.map_or(Ok(0), |mut row| row.int())
+    }
+
     /// Who holds a lease, expired or not.
     pub async fn lease_holder(&self, name: &str) -> Result<Option<String>, Error> {
         let rows = self.rows(Select::new(READ, [name.into()])).await?;
@@ -62,5 +69,6 @@ impl Store {
 }
 
 pub(crate) fn selects() -> Vec<Select> {
-    vec![Select::new(READ, ["x".into()]), Select::new(EXPIRED, ["x".into(), 0.into()])]
+    let by_prefix = |text| Select::new(text, ["x".into(), 0.into()]);
+    vec![Select::new(READ, ["x".into()]), by_prefix(EXPIRED), by_prefix(LIVE)]
 }
