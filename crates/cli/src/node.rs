@@ -126,6 +126,7 @@ pub(crate) fn explain_store(cause: Error, what: &str, config: &Config) -> anyhow
     let hint = match &cause {
         Error::Unavailable(_) => "see that it is reachable and writable and that the disk has room",
         Error::Corrupt(_) => "run `openevent doctor`; a backup may be needed",
+        Error::Newer { .. } => "start the version that changed it, or a later one",
         _ => "run `openevent doctor`",
     };
     explain(cause, format!("{what} ({place})"), hint)

@@ -23,6 +23,12 @@ pub enum Error {
     /// Stored data does not read as what we wrote. A bug or a damaged file.
     #[error("stored data is not as written: {0}")]
     Corrupt(String),
+    /// A later version changed the database so that this one cannot work on it. Only opening it says so.
+    #[error("a later version has changed the database; this one does not know `{migration}`")]
+    Newer {
+        /// The migration that has to be known.
+        migration: String,
+    },
     /// The statement itself was refused. A bug.
     #[error("the database refused a statement")]
     Refused(#[source] Box<dyn StdError + Send + Sync>),

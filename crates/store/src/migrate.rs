@@ -1,6 +1,7 @@
 //! Migrations: the same names in the same order for both databases, each applied once.
 //!
-//! Invariant: a migration that was released is never edited; the pair has one name.
+//! Invariant: a migration that was released is never edited; the pair has one name. One that is not known here is no
+//! obstacle, unless it was marked as required: the previous version works on the schema of the next.
 //! Not here: changing data in code; migrations are SQL only.
 
 use crate::Error;
@@ -41,9 +42,11 @@ const ALL: &[Migration] = migrations![
     "0012_search_dropped",
     "0013_search",
     "0014_rate_leases",
+    "0015_required_migrations",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";
+const REQUIRED: &str = "SELECT name FROM schema_migrations WHERE required = 1";
 const HISTORY: &str =
     "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)";
 /// PostgreSQL: one node migrates, the others wait for it.
@@ -89,7 +92,16 @@ pub(crate) fn sqlite(connection: &Connection, now: i64) -> Result<Vec<&'static s
         }
         transaction.commit().map_err(crate::sqlite::error)?;
     }
+    let required = crate::sqlite::query(connection, REQUIRED, &[])?;
+    let required: Result<Vec<String>, Error> = required.into_iter().map(|mut row| row.text()).collect();
+    check(required?)?;
     Ok(applied)
+}
+
+/// Refuses a database whose changes need a version that knows more than this one.
+fn check(required: Vec<String>) -> Result<(), Error> {
+    let is_unknown = |name: &String| !ALL.iter().any(|migration| migration.name == name);
+    required.into_iter().find(is_unknown).map_or(Ok(()), |migration| Err(Error::Newer { migration }))
 }
 
 /// Applies what is missing to a PostgreSQL database. Answers the names applied.
@@ -106,10 +118,16 @@ pub(crate) async fn postgres(server: &Server, now: i64) -> Result<Vec<&'static s
     if let Err(cause) = ended {
         tracing::debug!(error = %cause, "the migrating connection ended");
     }
-    done.map_err(crate::postgres::error)
+    let (applied, required) = done.map_err(crate::postgres::error)?;
+    check(required)?;
+    Ok(applied)
 }
 
-async fn postgres_locked(client: &Client, now: i64) -> Result<Vec<&'static str>, tokio_postgres::Error> {
+/// Answers the names applied, and those that are required.
+async fn postgres_locked(
+    client: &Client,
+    now: i64,
+) -> Result<(Vec<&'static str>, Vec<String>), tokio_postgres::Error> {
     client.batch_execute(HISTORY).await?;
     let mut applied = Vec::new();
     for migration in ALL {
@@ -119,5 +137,7 @@ async fn postgres_locked(client: &Client, now: i64) -> Result<Vec<&'static str>,
             applied.push(migration.name);
         }
     }
-    Ok(applied)
+    let required = client.query(REQUIRED, &[]).await?;
+    let required = required.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    Ok((applied, required))
 }

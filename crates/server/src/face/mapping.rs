@@ -101,7 +101,9 @@ impl From<StoreError> for Problem {
             StoreError::Missed(_) => {
                 Self::new(Code::Conflict, "It was changed meanwhile; read it again and repeat")
             }
-            StoreError::Corrupt(_) | StoreError::Refused(_) => Self::internal(error),
+            StoreError::Newer { .. } | StoreError::Corrupt(_) | StoreError::Refused(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

@@ -23,5 +23,6 @@ mod signals;
 mod sqlite_away;
 mod support;
 mod text;
+mod upgrades;
 mod webhooks;
 mod workflow_state;
