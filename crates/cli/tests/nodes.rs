@@ -218,3 +218,36 @@ async fn each_of_three_servers_killed_under_load_in_turn_loses_nothing() {
     }
     check(&known, &servers[0], &receiver).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_is_steered_through_every_server() {
+    let (_receiver, place) = scene().await;
+    let (_database, command) = on_one_database(&place).await;
+    let mut servers = start(&command, 3).await;
+    let client = HttpClient::new();
+    let workflow = "document: {dsl: '1.0.0', namespace: nodes, name: long, version: '1.0.0'}\n\
+                    do:\n  - rest: {wait: {hours: 1}}\n";
+    let url = servers[0].url("/api/v1/workflows/nodes/long");
+    let put =
+        client.request(Method::PUT, &url, &[AUTH, ("content-type", "application/yaml")], workflow).await;
+    assert!(put.status < 300, "{}", put.text());
+    let run = post(&client, &servers[0], "/api/v1/workflows/nodes/long/runs", &json!({})).await;
+    let id = run["id"].as_str().expect("an id").to_owned();
+    let steer = async |server: &ServerProcess, verb: &str| {
+        post(&client, server, &format!("/api/v1/runs/{id}/{verb}"), &json!({})).await["status"].clone()
+    };
+
+    for server in &servers {
+        assert_eq!(steer(server, "suspend").await, "suspended");
+        assert_eq!(steer(server, "suspend").await, "suspended", "doing what is done is no error");
+        assert_eq!(steer(server, "resume").await, "waiting");
+    }
+    // Nobody drives for a moment: whoever asks waits until somebody does.
+    servers.remove(0).kill().await;
+    assert_eq!(steer(&servers[0], "cancel").await, "cancelled");
+
+    let acts = rows(&client, &servers[1], "/api/v1/audit").await;
+    let acts: Vec<_> = acts.iter().filter_map(|row| row["action"].as_str()).collect();
+    let count = |name: &str| acts.iter().filter(|act| **act == name).count();
+    assert_eq!((count("run.suspend"), count("run.resume"), count("run.cancel")), (3, 3, 1), "{acts:?}");
+}

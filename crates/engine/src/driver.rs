@@ -8,6 +8,7 @@
 use crate::actions::Outside;
 use crate::batch::Batch;
 use crate::clockwork::Clockwork;
+use crate::driving::Driving;
 use crate::emit::emit;
 use crate::gathering::Gathering;
 use crate::gating::Gates;
@@ -69,6 +70,7 @@ pub(crate) struct Driver {
     pub(crate) ended_untold: HashSet<RunId>,
     pub(crate) dirty: Vec<u64>,
     pub(crate) dirty_since: Millis,
+    pub(crate) driving: Driving,
 }
 
 /// The driver's memory can no longer be trusted; the disk can.
@@ -112,6 +114,7 @@ impl Driver {
             ended_untold: HashSet::new(),
             dirty: Vec::new(),
             dirty_since: 0,
+            driving: Driving::default(),
         }
     }
 
@@ -143,6 +146,7 @@ impl Driver {
     }
 
     async fn drive(&mut self) -> Result<(), Lost> {
+        let _seat = self.driving.begin();
         let stop = self.owner.stop.clone();
         while !stop.is_cancelled() {
             let woken = self.wait().await;

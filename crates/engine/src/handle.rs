@@ -5,6 +5,7 @@
 
 use crate::actions::{Calls, LocalApi, Outside, Processes};
 use crate::driver::Driver;
+use crate::driving::Driving;
 use crate::lifecycle::{Audience, Lifecycle, PREFIX, Seat};
 use crate::link::Linked;
 use crate::registry::Registry;
@@ -136,6 +137,7 @@ pub struct Engine {
     audience: Arc<Audience>,
     messages: flume::Sender<Message>,
     outside: Arc<Outside>,
+    driving: Driving,
 }
 
 impl Engine {
@@ -151,9 +153,11 @@ impl Engine {
             audience: Arc::clone(&audience),
             messages: messages.clone(),
             outside: Arc::clone(&outside),
+            driving: Driving::default(),
         };
         let (tasks, runtime) = (parts.owner.tasks.clone(), tokio::runtime::Handle::current());
-        let driver = Driver::new(parts, outside, spine, audience, messages, inbox);
+        let mut driver = Driver::new(parts, outside, spine, audience, messages, inbox);
+        driver.driving = engine.driving.clone();
         let running = tasks.token();
         let work = move || {
             runtime.block_on(driver.run());
@@ -231,6 +235,11 @@ impl Engine {
         let message = Message::Control { tenant: tenant.clone(), run: run.clone(), control, act, reply };
         self.messages.send_async(message).await.map_err(|_| Unheard)?;
         answer.await.map_err(|_| Unheard)
+    }
+
+    /// Whether runs are driven here now; of several nodes, on one.
+    pub fn drives(&self) -> bool {
+        self.driving.is_so()
     }
 
     /// Counts a stream that asks for names among those who listen to lifecycle events, if it asks for such.

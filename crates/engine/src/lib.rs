@@ -12,6 +12,7 @@ mod children;
 mod clockwork;
 mod compact;
 mod driver;
+mod driving;
 mod emit;
 mod gate;
 mod gathering;

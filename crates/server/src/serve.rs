@@ -4,6 +4,7 @@
 //! settings say), and counts are on disk before [`serve`] returns.
 //! Not here: routes; opening the listener.
 
+use crate::app::steering;
 use crate::connections;
 use crate::face::rates::Urgency;
 use crate::face::telemetry::recorder;
@@ -31,7 +32,8 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken
         ended.cancel();
     };
     let lending = ended.run_until_cancelled(app.rates.lend(&app.store));
-    tokio::join!(serving, care(&app, &ended), lending);
+    let steering = ended.run_until_cancelled(steering::attend(&app));
+    tokio::join!(serving, care(&app, &ended), lending, steering);
     if let Err(cause) = app.flush(Urgency::Last).await {
         tracing::warn!(cause = %cause, "rate-limit counts could not be written at the end");
     }

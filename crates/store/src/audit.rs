@@ -11,6 +11,7 @@ use crate::{Error, Store};
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::AuditId;
 use openevent_domain::tenant::Tenant;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 /// Rows a count looks at before it says "at least so many".
@@ -19,7 +20,7 @@ pub const COUNT_MAX: i64 = 100_000;
 const INSTANCE: &str = "instance";
 
 /// A row of the log.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// Its id; sorts by time.
     pub id: AuditId,

@@ -7,7 +7,8 @@ use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
 use crate::{
     audit, deliveries, event_types, gate, gathered, idempotency, keys, lease, maintenance, members, planning,
-    rates, runs, schedules, secrets, sessions, signals, snapshots, sources, users, webhooks, workflows,
+    rates, run_requests, runs, schedules, secrets, sessions, signals, snapshots, sources, users, webhooks,
+    workflows,
 };
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
@@ -26,6 +27,7 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
         planning::events::STATEMENTS,
         planning::parts::STATEMENTS,
         rates::STATEMENTS,
+        run_requests::STATEMENTS,
         runs::STATEMENTS,
         schedules::STATEMENTS,
         secrets::STATEMENTS,
@@ -76,6 +78,7 @@ fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
         planning::lookup::selects(dialect),
         planning::parts::selects(dialect),
         rates::selects(dialect),
+        run_requests::selects(),
         runs::selects(),
         schedules::selects(),
         secrets::selects(),

@@ -65,7 +65,9 @@ impl<'a> Plan<'a> {
 /// Tells what a committed group made, in order and at once, then answers its callers.
 pub(crate) fn committed(mut jobs: Vec<Job>, wake: &Wake) {
     let (mut told, mut debts) = (Notice::default(), Debts::default());
+    let mut stirs = false;
     for job in &mut jobs {
+        stirs |= job.set.notice.is_stirring();
         told.signals.append(&mut job.set.notice.signals);
         told.runs.append(&mut job.set.notice.runs);
         told.reopened.append(&mut job.set.notice.reopened);
@@ -74,7 +76,7 @@ pub(crate) fn committed(mut jobs: Vec<Job>, wake: &Wake) {
         debts.nudged |= job.set.notice.nudged;
         debts.webhooks_changed |= job.set.notice.webhooks_changed;
     }
-    let stirs = !told.is_empty() || debts.nudged || debts.webhooks_changed;
+    stirs |= !told.is_empty();
     wake.owe(debts);
     if stirs {
         wake.tell(told);

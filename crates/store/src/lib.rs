@@ -31,6 +31,7 @@ pub mod members;
 pub mod place;
 pub mod planning;
 pub mod rates;
+pub mod run_requests;
 pub mod runs;
 pub mod schedules;
 pub mod seal;

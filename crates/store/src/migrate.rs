@@ -43,6 +43,7 @@ const ALL: &[Migration] = migrations![
     "0013_search",
     "0014_rate_leases",
     "0015_required_migrations",
+    "0016_run_requests",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

@@ -148,12 +148,19 @@ pub struct Notice {
     pub nudged: bool,
     /// Whether webhooks were changed.
     pub webhooks_changed: bool,
+    /// Whether something was asked of a run elsewhere, or answered.
+    pub requested: bool,
 }
 
 impl Notice {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.signals.is_empty() && self.has_only_signals() && !self.nudged && !self.webhooks_changed
+        self.signals.is_empty() && self.has_only_signals() && !self.is_stirring()
+    }
+
+    /// Whether somebody waits for it besides those whom signals and runs concern.
+    pub(crate) fn is_stirring(&self) -> bool {
+        self.nudged || self.webhooks_changed || self.requested
     }
 
     /// Whether nothing is in it but signals, which only some wait for.

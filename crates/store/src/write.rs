@@ -77,6 +77,10 @@ impl WriteSet {
         self.notice.nudged = true;
     }
 
+    pub(crate) fn announce_request(&mut self) {
+        self.notice.requested = true;
+    }
+
     pub(crate) fn announce_webhooks(&mut self) {
         self.notice.webhooks_changed = true;
     }

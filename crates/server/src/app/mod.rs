@@ -31,6 +31,7 @@ pub mod setup;
 pub mod sheet;
 pub mod signals;
 pub mod sources;
+pub mod steering;
 pub mod stream;
 pub mod tasks;
 pub mod users;

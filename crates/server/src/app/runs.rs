@@ -5,6 +5,7 @@
 //! Not here: driving runs (the engine).
 
 use crate::app::audit::{Act, note, told};
+use crate::app::steering;
 use crate::face::caller::Caller;
 use crate::face::idempotency::Guard;
 use crate::face::list::{List, cursor};
@@ -15,7 +16,7 @@ use http::StatusCode;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::{RunId, SignalId};
 use openevent_domain::tenant::Tenant;
-use openevent_engine::{Control, Damaged, Past, Refusal, Unheard, Workflow, has_gate, mask};
+use openevent_engine::{Control, Damaged, Past, Refusal, Workflow, has_gate, mask};
 use openevent_flow::{Chronicle, Definition, Input};
 use openevent_store::WriteSet;
 use openevent_store::audit::AuditRecord;
@@ -258,9 +259,8 @@ async fn ask(
     control: Control,
     act: &AuditRecord,
 ) -> Result<(), Problem> {
-    let elsewhere = |unheard: Unheard| Problem::unavailable(unheard);
     for _ in 0..BEGINNING_LOOKS_MAX {
-        if app.engine.control_as(tenant, id, control, act.clone()).await.map_err(elsewhere)? {
+        if steering::steer(app, tenant, id, control, act).await? {
             return Ok(());
         }
         let now = find(app, tenant, id.as_str()).await?;

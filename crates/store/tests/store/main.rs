@@ -16,6 +16,7 @@ mod notices;
 mod plans;
 mod postgres_away;
 mod rates;
+mod run_requests;
 mod runs;
 mod schema;
 mod secrets;
