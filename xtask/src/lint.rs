@@ -40,9 +40,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     step("format", &|| cmd::run(cmd::cargo().args(["fmt", "--all", "--check"])));
     step("walls", &walls::run);
-    step("clippy", &|| {
-        let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        cmd::run(cmd::cargo().args(arguments))
+    step("clippy", &|| cmd::run(cmd::cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"])));
+    step("clippy with Temporal", &|| {
+        let rooms = ["--package", "openevent", "--package", "openevent-engine-temporal"];
+        let mut command = cmd::cargo();
+        command.arg("clippy").args(rooms).args(["--features", "openevent/temporal", "--all-targets"]);
+        cmd::run(command.args(["--", "-D", "warnings"]))
     });
     step("deny", &|| {
         // A wrapper or licence that is allowed but not in use today is no news.

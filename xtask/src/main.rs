@@ -15,6 +15,7 @@ mod lint;
 mod postgres;
 mod receivers;
 mod redis;
+mod temporal;
 mod test;
 mod tools;
 mod walls;

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::postgres::{self, Cluster};
-use crate::{browser, children, cmd, receivers, redis, tools};
+use crate::{browser, children, cmd, receivers, redis, temporal, tools};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Only install what the tests need.
     #[arg(long)]
     setup_only: bool,
+    /// Only the tests on a Temporal cluster, with their own build; without this they come first.
+    #[arg(long)]
+    temporal: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -28,6 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     redis::ensure_installed()?;
     let receivers = receivers::ensure_installed()?;
     tools::NEXTEST.ensure()?;
+    let on_temporal = args.temporal || args.nextest.is_empty();
+    let temporal = if on_temporal || args.setup_only { Some(temporal::ensure_installed()?) } else { None };
     if args.setup_only {
         return Ok(());
     }
@@ -41,9 +46,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .env("OPENEVENT_TEST_NODE_PATH", &receivers.node_path);
         cmd::run(command)
     };
-    // Doc tests first: nextest's summary is then the last thing a person (or CI) reads.
-    let doc_tests = if args.nextest.is_empty() {
-        with_services(cmd::cargo().args(["test", "--doc", "--workspace"]))
+    let on_cluster = match temporal {
+        Some(program) => {
+            let server = temporal::Server::start(&program)?;
+            let mut command = cmd::cargo();
+            command
+                .args(["nextest", "run"])
+                .args(ON_TEMPORAL)
+                .args(args.nextest.iter().filter(|_| args.temporal))
+                .env("OPENEVENT_TEST_TEMPORAL", &program)
+                .env("OPENEVENT_TEST_TEMPORAL_ADDRESS", server.address());
+            with_services(&mut command)
+        }
+        None => Ok(()),
+    };
+    if args.temporal {
+        return on_cluster;
+    }
+    // Doc tests before the suites: nextest's summary is then the last thing a person (or CI) reads.
+    let doc_tests = if args.nextest.is_empty() && !children::interrupted() {
+        with_services(cmd::cargo().args(["test", "--doc"]))
     } else {
         Ok(())
     };
@@ -51,41 +73,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("interrupted");
     }
     let suites = with_services(cmd::cargo().args(nextest_command(&args.nextest)));
-    drop(cluster);
-    suites.and(doc_tests)
+    suites.and(doc_tests).and(on_cluster)
 }
 
-/// `cargo nextest run` for everything, or for the packages that were named.
+/// What is built with Temporal and tested on it.
+const ON_TEMPORAL: [&str; 8] = [
+    "--package",
+    "openevent",
+    "--package",
+    "openevent-engine-temporal",
+    "--features",
+    "openevent/temporal",
+    "--filterset",
+    "package(openevent-engine-temporal) or (package(openevent) and binary(cluster))",
+];
+
+/// `cargo nextest run` for the default members, or for the packages that were named.
 fn nextest_command(given: &[String]) -> Vec<&str> {
-    let names_packages = given.iter().any(|argument| {
-        argument == "--package" || argument.starts_with("--package=") || is_short_package(argument)
-    });
     let mut command = vec!["nextest", "run"];
-    if !names_packages {
-        command.push("--workspace");
-    }
     command.extend(given.iter().map(String::as_str));
     command
-}
-
-/// `-p` or `-pNAME`.
-fn is_short_package(argument: &str) -> bool {
-    argument.starts_with("-p")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_packages_unless_some_are_named() {
-        let command = |given: &[&str]| {
-            let given: Vec<String> = given.iter().map(|one| (*one).to_owned()).collect();
-            nextest_command(&given).join(" ")
-        };
-        assert_eq!(command(&[]), "nextest run --workspace");
-        assert_eq!(command(&["--no-capture", "name"]), "nextest run --workspace --no-capture name");
-        assert_eq!(command(&["-p", "x"]), "nextest run -p x");
-        assert_eq!(command(&["--package=x"]), "nextest run --package=x");
-    }
 }

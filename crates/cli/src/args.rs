@@ -33,6 +33,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server
     Serve(Serve),
+    /// Drive runs for a Temporal cluster, beside servers on one PostgreSQL; serves no requests
+    Worker(Data),
     /// Make, list and revoke API keys; works while the server runs
     #[command(subcommand)]
     Keys(Keys),
@@ -106,6 +108,9 @@ pub(crate) struct Serve {
     /// Load workflow definitions from this directory [default: ./workflows]
     #[arg(long, value_name = "DIR")]
     pub(crate) workflows: Option<String>,
+    /// With Temporal: leave driving runs to `openevent worker`
+    #[arg(long)]
+    pub(crate) no_worker: bool,
 }
 
 /// `keys …`
@@ -574,6 +579,7 @@ impl Command {
             Self::Keys(Keys::Create(create)) => vec![data(&create.data)],
             Self::Keys(Keys::List(at) | Keys::Revoke { data: at, .. })
             | Self::Migrate(at)
+            | Self::Worker(at)
             | Self::Doctor(at) => {
                 vec![data(at)]
             }

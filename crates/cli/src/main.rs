@@ -5,6 +5,7 @@
 
 mod ambient;
 mod args;
+mod cluster;
 mod commands;
 mod config;
 mod failure;
@@ -53,9 +54,13 @@ fn run(cli: Cli, environment: &Environment, output: Output) -> anyhow::Result<Ex
         return commands::completions::print(shell, output);
     }
     let config = Config::load(cli.config.as_deref(), environment, cli.command.flags())?;
-    if let Command::Serve(_) = cli.command {
+    if let Command::Serve(serve) = &cli.command {
         logging::start(&config, output, logging::SERVER)?;
-        return runtime(Workers::PerCore)?.block_on(serve::serve(config, output));
+        return runtime(Workers::PerCore)?.block_on(serve::serve(config, !serve.no_worker, output));
+    }
+    if let Command::Worker(_) = &cli.command {
+        logging::start(&config, output, logging::SERVER)?;
+        return runtime(Workers::PerCore)?.block_on(serve::work(config.of_a_worker(), output));
     }
     logging::start(&config, output, logging::COMMAND)?;
     runtime(Workers::One)?.block_on(commands::run(cli.command, config, environment, output))

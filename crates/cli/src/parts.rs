@@ -3,6 +3,7 @@
 //! Invariant: everything started here belongs to the node's owner and ends with it.
 //! Not here: the parts themselves; the order in which they end (`serve.rs`).
 
+use crate::cluster::Cluster;
 use crate::config::{BenchCalls, Config};
 use crate::failure::{explain, usage};
 use crate::node::{Node, explain_store};
@@ -13,17 +14,58 @@ use openevent_engine::{Calls, Engine, Parts, Registry, SecretSettings};
 use openevent_server::App;
 use openevent_server::app::folder;
 use openevent_server::app::webhooks::herald::Teller;
+use openevent_store::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Starts the embedded engine on the node's store.
-pub(crate) async fn start_engine(node: &Node) -> anyhow::Result<Engine> {
+/// Starts the engine on the node's store: the embedded one, or one that says who begins on a cluster.
+pub(crate) async fn start_engine(node: &Node, works: bool) -> anyhow::Result<Engine> {
+    let is_file = matches!(node.store.location(), Location::File(_));
+    if !works && (node.config.temporal.is_none() || is_file) {
+        let hint = "start it without --no-worker, or set OPENEVENT_TEMPORAL_ADDRESS and DATABASE_URL";
+        return Err(usage("--no-worker leaves runs to workers, which need Temporal and PostgreSQL", hint));
+    }
+    let parts = engine_parts(node).await?;
+    let explain = |cause| explain_store(cause, "cannot start the engine", &node.config);
+    match &node.config.temporal {
+        None => Engine::start(parts).map_err(explain),
+        Some(temporal) => {
+            let cluster = Cluster::of(temporal)?;
+            let engine = Engine::coordinate(parts, cluster.shared()).map_err(explain)?;
+            if works {
+                cluster.work(&engine, &node.owner)?;
+            }
+            Ok(engine)
+        }
+    }
+}
+
+/// Starts what a node needs that only works for a cluster.
+pub(crate) async fn start_worker(node: &Node) -> anyhow::Result<Arc<App>> {
+    let Some(temporal) = &node.config.temporal else {
+        let hint = "set OPENEVENT_TEMPORAL_ADDRESS; without Temporal, `openevent serve` drives runs itself";
+        return Err(usage("a worker works for a Temporal cluster, and none is configured", hint));
+    };
+    if let Location::File(_) = node.store.location() {
+        let hint = "set DATABASE_URL to the PostgreSQL database of the servers; beside a SQLite file, `serve` works itself";
+        return Err(usage("a worker shares the servers' database, and a SQLite file cannot be shared", hint));
+    }
+    let cluster = Cluster::of(temporal)?;
+    let parts = engine_parts(node).await?;
+    let assisting = Engine::assist(parts, cluster.shared());
+    let engine = assisting.map_err(|cause| explain_store(cause, "cannot start the worker", &node.config))?;
+    let app = start_app(node, engine).await?;
+    cluster.work(&app.engine, &node.owner)?;
+    Ok(app)
+}
+
+async fn engine_parts(node: &Node) -> anyhow::Result<Parts> {
     // Before the first thing that is measured.
     openevent_server::face::telemetry::recorder();
     let explain = |cause| explain_store(cause, "cannot start the engine", &node.config);
     let registry = Registry::open(Arc::clone(&node.store)).await.map_err(explain)?;
     let lookback_ms = node.config.listen_lookback_ms as i64;
-    let parts = Parts {
+    Ok(Parts {
         store: Arc::clone(&node.store),
         registry: Arc::new(registry),
         calls: calls(&node.config),
@@ -41,8 +83,14 @@ pub(crate) async fn start_engine(node: &Node) -> anyhow::Result<Engine> {
             lifecycle: node.config.lifecycle,
             ..Default::default()
         },
-    };
-    Engine::start(parts).map_err(explain)
+    })
+}
+
+async fn start_app(node: &Node, engine: Engine) -> anyhow::Result<Arc<App>> {
+    let (store, clock) = (Arc::clone(&node.store), Arc::clone(&node.clock));
+    let settings = face_settings(&node.config);
+    let started = App::start(store, engine, clock, Arc::clone(&node.chance), settings).await;
+    started.map_err(|cause| explain(cause, "cannot start the server", "run `openevent doctor`"))
 }
 
 /// Puts the face together and brings the workflows folder in, now and whenever it changes.
@@ -54,9 +102,7 @@ pub(crate) async fn start_face(node: &Node, engine: Engine) -> anyhow::Result<Ar
     let report = loaded.map_err(|cause| explain_store(cause, "cannot load the workflows", &node.config))?;
     let mut said = String::new();
     report.tell(&mut said);
-    let settings = face_settings(&node.config);
-    let started = App::start(store, engine, clock, Arc::clone(&node.chance), settings).await;
-    let app = started.map_err(|cause| explain(cause, "cannot start the server", "run `openevent doctor`"))?;
+    let app = start_app(node, engine).await?;
     let keeping = folder::keep(workflows.clone(), Arc::clone(&app), project, said, node.owner.stop.clone());
     node.owner.tasks.spawn(keeping);
     Ok(app)

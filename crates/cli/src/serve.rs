@@ -20,7 +20,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Runs the server until it is told to stop.
-pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<ExitCode> {
+pub(crate) async fn serve(config: Config, works: bool, output: Output) -> anyhow::Result<ExitCode> {
     config.check_start()?;
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -30,7 +30,7 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     let address = listener.local_addr()?;
     let node = Node::open(config).await?;
     let _alone = node.serve_alone()?;
-    let engine = parts::start_engine(&node).await?;
+    let engine = parts::start_engine(&node, works).await?;
     let app = parts::start_face(&node, engine).await?;
     parts::start_delivery(&node, &app).await?;
     sources::start(&node, &app).await?;
@@ -48,6 +48,26 @@ pub(crate) async fn serve(config: Config, output: Output) -> anyhow::Result<Exit
     stop.cancel();
     tokio::select! {
         () = drain(serving, node) => Ok(ExitCode::SUCCESS),
+        () = stops.wait() => Err(failed("stopped before everything had ended", "")),
+    }
+}
+
+/// Works for a Temporal cluster beside other servers, without a face, until it is told to stop.
+pub(crate) async fn work(config: Config, output: Output) -> anyhow::Result<ExitCode> {
+    config.check_start()?;
+    let mut stops = Stops::new()?;
+    let node = Node::open(config).await?;
+    let app = parts::start_worker(&node).await?;
+    let stop = CancellationToken::new();
+    let mut assisting = node.owner.tasks.spawn(openevent_server::assist(app, stop.clone()));
+    output.line("working for Temporal")?;
+    tokio::select! {
+        () = stops.wait() => tracing::info!("stopping"),
+        ended = &mut assisting => return Err(gave_up(ended)),
+    }
+    stop.cancel();
+    tokio::select! {
+        () = drain(assisting, node) => Ok(ExitCode::SUCCESS),
         () = stops.wait() => Err(failed("stopped before everything had ended", "")),
     }
 }

@@ -5,6 +5,7 @@
 //! Not here: deciding anything.
 
 use crate::live::Live;
+use crate::remote::Handover;
 use crate::spine::Admitted;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::RunId;
@@ -32,6 +33,8 @@ pub(crate) struct Batch {
     pub(crate) after: Vec<(Path, String, Millis)>,
     /// Runs whose journal has become long.
     pub(crate) long: Vec<u64>,
+    /// Runs that are driven elsewhere from now on.
+    pub(crate) handed: Vec<Handover>,
     children: Vec<Arc<NewRun>>,
     let_in: Vec<(RunId, String)>,
     journal: Vec<(RunId, i64, Millis, String)>,
@@ -61,6 +64,7 @@ impl Batch {
             after: Vec::new(),
             let_in: Vec::new(),
             long: Vec::new(),
+            handed: Vec::new(),
             children: Vec::new(),
             journal: Vec::new(),
             marks: Vec::new(),
@@ -88,6 +92,11 @@ impl Batch {
         self.signals.push(admitted);
     }
 
+    /// A signal of what a run lived through, if it makes one.
+    pub(crate) fn signals(&mut self, admitted: Option<Admitted>) {
+        self.signals.extend(admitted);
+    }
+
     /// A run that a run starts.
     pub(crate) fn child(&mut self, child: Arc<NewRun>) {
         self.children.push(child);
@@ -100,11 +109,7 @@ impl Batch {
 
     /// The end of a run.
     pub(crate) fn end(&mut self, handle: u64, run: &RunId, outcome: Outcome) {
-        let (status, output, error) = match outcome {
-            Outcome::Completed(output) => (Status::Completed, Some(output), None),
-            Outcome::Faulted(fault) => (Status::Faulted, None, serde_json::to_value(fault).ok()),
-            Outcome::Cancelled => (Status::Cancelled, None, None),
-        };
+        let (status, output, error) = columns(outcome);
         self.ended.push(Ended { handle, run: run.clone(), status, output, error });
     }
 
@@ -146,5 +151,14 @@ impl Batch {
             set.turn_away(run, error.as_ref(), self.now);
         }
         set
+    }
+}
+
+/// An outcome as the columns of its run's row: the phase, the output, the error.
+pub(crate) fn columns(outcome: Outcome) -> (Status, Option<Value>, Option<Value>) {
+    match outcome {
+        Outcome::Completed(output) => (Status::Completed, Some(output), None),
+        Outcome::Faulted(fault) => (Status::Faulted, None, serde_json::to_value(fault).ok()),
+        Outcome::Cancelled => (Status::Cancelled, None, None),
     }
 }

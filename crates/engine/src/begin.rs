@@ -9,6 +9,7 @@ use crate::gate::has_gate;
 use crate::gating::Inside;
 use crate::lifecycle::starts_quietly;
 use crate::live::{Beginning, Live};
+use crate::remote::Handover;
 use openevent_domain::id::RunId;
 use openevent_flow::{Definition, Fault, Input, Outcome};
 use openevent_store::runs::RunRecord;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 impl Driver {
     /// Begins a run that the store has, unless it is driven already.
     pub(crate) async fn begin(&mut self, beginning: Beginning, batch: &mut Batch) -> Result<(), Lost> {
-        if self.by_id.contains_key(&beginning.id) {
+        let is_abroad = self.abroad.as_ref().is_some_and(|abroad| abroad.has(&beginning.id));
+        if is_abroad || self.by_id.contains_key(&beginning.id) {
             return Ok(());
         }
         let kept = (beginning.definition_hash.as_str(), beginning.semantics);
@@ -37,6 +39,13 @@ impl Driver {
         inside: Option<Inside>,
         batch: &mut Batch,
     ) {
+        if let Some(abroad) = &mut self.abroad {
+            batch.handed.push(Handover::new(&beginning, &definition));
+            if let Some(inside) = inside {
+                abroad.let_in(beginning.id, inside);
+            }
+            return;
+        }
         let mut live = Live::new(beginning.id.clone(), beginning.tenant, definition);
         live.taken_up = beginning.taken_up;
         live.parent = beginning.parent;
@@ -82,8 +91,11 @@ impl Driver {
     }
 
     /// Takes up runs whose notice did not fit into the queue, or that another node started.
-    pub(crate) async fn take_up_pending(&mut self) -> Result<(), Lost> {
-        let mut after = None;
+    pub(crate) async fn take_up_pending(&mut self, since: Option<RunId>) -> Result<(), Lost> {
+        if self.abroad.is_some() {
+            return self.send_off_new(since).await;
+        }
+        let mut after = since;
         loop {
             let page = self.store.pending_runs(after.as_ref(), TURN_MAX as i64).await.map_err(|_| Lost)?;
             let Some(last) = page.last() else { return Ok(()) };
@@ -103,6 +115,9 @@ impl Driver {
 
     /// Takes up a run that is to be driven: from its beginning, or from where it was when it faulted.
     async fn take_up(&mut self, record: RunRecord, batch: &mut Batch) -> Result<(), Lost> {
+        if self.abroad.is_some() {
+            return self.send_off(record, batch).await;
+        }
         if record.retries == 0 && record.begun_at.is_none() {
             return self.begin(record.into(), batch).await;
         }

@@ -5,9 +5,13 @@
 
 use crate::actions::veil::mask;
 use crate::batch::Batch;
-use crate::clockwork::reschedule;
+use crate::clockwork::next_after;
 use crate::driver::{Driver, Lost};
+use crate::registry::Registry;
+use crate::spine::Spine;
+use openevent_domain::ambient::Millis;
 use openevent_domain::id::RunId;
+use openevent_domain::tenant::Tenant;
 use openevent_flow::{Child, Fault, FaultKind, Input, Outcome, Wait};
 use openevent_store::runs::RunRecord;
 use openevent_store::{NewRun, Parent};
@@ -43,25 +47,12 @@ impl Driver {
     }
 
     fn child_of(&self, handle: u64, op: u64, child: Child, batch: &Batch) -> Result<NewRun, Fault> {
-        let refused = |words: String| Fault::new(FaultKind::Configuration, words);
-        let Child { namespace, name, version, input, .. } = child;
-        // Another run is another place: stand-ins of secrets mean nothing there.
-        let input = mask(input);
-        let Some(live) = self.runs.get(&handle) else { return Err(refused("the run is gone".to_owned())) };
-        let depth = live.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
-        if depth > DEPTH_MAX {
-            return Err(refused(format!("workflows run each other more than {DEPTH_MAX} deep")));
-        }
-        let found = self.registry.workflow(&live.tenant, &namespace, &name, version.as_deref());
-        let Some(workflow) = found else {
-            let version = version.map(|version| format!(" {version}")).unwrap_or_default();
-            return Err(refused(format!("there is no workflow {namespace}/{name}{version}")));
+        let Some(live) = self.runs.get(&handle) else {
+            return Err(Fault::new(FaultKind::Configuration, "the run is gone"));
         };
-        let parent = Parent { run: live.id.clone(), op, depth, quiet: live.quiet };
-        Ok(NewRun {
-            parent: Some(parent),
-            ..self.spine.run(&live.tenant, &workflow, None, Arc::new(input), batch.now)
-        })
+        let depth = live.parent.as_ref().map_or(0, |parent| parent.depth);
+        let above = Above { tenant: &live.tenant, run: &live.id, depth, quiet: live.quiet };
+        child_run(&self.registry, &self.spine, &above, op, child, batch.now)
     }
 
     /// The child of a restored run: it may be under way, or have ended, or not be there yet.
@@ -113,7 +104,7 @@ impl Driver {
             self.gates.leave(&live.id, &inside);
         }
         if let Some(live) = self.runs.get(&handle) {
-            reschedule(&live.tenant, &live.definition, batch);
+            batch.after.extend(next_after(&live.tenant, &live.definition, batch.now));
         }
         if let Some((above, answer)) = above {
             self.answer_parent(&above, answer, batch);
@@ -122,6 +113,9 @@ impl Driver {
 
     /// Answers the operation that waits for a run, if its own run still goes on.
     pub(crate) fn answer_parent(&mut self, parent: &RunId, answer: Input, batch: &mut Batch) {
+        if let Some(abroad) = &self.abroad {
+            return abroad.courier.tell(parent.clone(), answer);
+        }
         let Some(above) = self.by_id.get(parent).copied() else { return };
         if let (Input::Done { op, .. } | Input::Failed { op, .. }, Some(live)) =
             (&answer, self.runs.get_mut(&above))
@@ -132,7 +126,42 @@ impl Driver {
     }
 }
 
-fn answer(op: u64, outcome: &Outcome) -> Input {
+/// The run that starts another.
+pub(crate) struct Above<'a> {
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) run: &'a RunId,
+    /// Runs above it.
+    pub(crate) depth: i64,
+    pub(crate) quiet: bool,
+}
+
+/// The run an operation of another starts.
+pub(crate) fn child_run(
+    registry: &Registry,
+    spine: &Spine,
+    above: &Above<'_>,
+    op: u64,
+    child: Child,
+    now: Millis,
+) -> Result<NewRun, Fault> {
+    let refused = |words: String| Fault::new(FaultKind::Configuration, words);
+    let Child { namespace, name, version, input, .. } = child;
+    // Another run is another place: stand-ins of secrets mean nothing there.
+    let input = mask(input);
+    let depth = above.depth + 1;
+    if depth > DEPTH_MAX {
+        return Err(refused(format!("workflows run each other more than {DEPTH_MAX} deep")));
+    }
+    let found = registry.workflow(above.tenant, &namespace, &name, version.as_deref());
+    let Some(workflow) = found else {
+        let version = version.map(|version| format!(" {version}")).unwrap_or_default();
+        return Err(refused(format!("there is no workflow {namespace}/{name}{version}")));
+    };
+    let parent = Parent { run: above.run.clone(), op, depth, quiet: above.quiet };
+    Ok(NewRun { parent: Some(parent), ..spine.run(above.tenant, &workflow, None, Arc::new(input), now) })
+}
+
+pub(crate) fn answer(op: u64, outcome: &Outcome) -> Input {
     match outcome {
         Outcome::Completed(output) => Input::Done { op, value: mask(output.clone()) },
         Outcome::Faulted(fault) => Input::Failed { op, error: seen_from_above(fault.clone()) },
@@ -140,7 +169,7 @@ fn answer(op: u64, outcome: &Outcome) -> Input {
     }
 }
 
-fn answer_of(op: u64, record: RunRecord) -> Input {
+pub(crate) fn answer_of(op: u64, record: RunRecord) -> Input {
     let fault = record.error.and_then(|error| serde_json::from_value::<Fault>(error).ok());
     match (record.status.as_str(), fault) {
         ("completed", _) => Input::Done { op, value: mask(record.output.unwrap_or_default()) },

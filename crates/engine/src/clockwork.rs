@@ -4,7 +4,6 @@
 //! what was last read, and a write that finds it changed only leads to reading it again.
 //! Not here: computing times (`flow`).
 
-use crate::batch::Batch;
 use crate::driver::Driver;
 use crate::registry::Workflow;
 use openevent_domain::ambient::Millis;
@@ -59,6 +58,13 @@ impl Clockwork {
     /// Reads everything again before anything else.
     pub(crate) fn forget(&mut self) {
         *self = Self { again_at: self.again_at, ..Self::default() };
+    }
+
+    /// Reads schedules again, if there are any.
+    pub(crate) fn look_again(&mut self) {
+        if !self.records.is_empty() {
+            self.forget();
+        }
     }
 
     fn fail(&mut self, now: Millis) {
@@ -140,12 +146,16 @@ impl Driver {
     }
 }
 
-/// A run of this definition ends in this turn: where the next one starts after it, that is written with it.
-pub(crate) fn reschedule(tenant: &Tenant, definition: &Definition, batch: &mut Batch) {
-    let Some(after_ms) = definition.schedule().and_then(Schedule::after_ms) else { return };
+/// A run of this definition ends now: where the next one starts after it, when that is; written with the end.
+pub(crate) fn next_after(
+    tenant: &Tenant,
+    definition: &Definition,
+    now: Millis,
+) -> Option<(Path, String, Millis)> {
+    let after_ms = definition.schedule().and_then(Schedule::after_ms)?;
     let (namespace, name) = (definition.namespace().to_owned(), definition.name().to_owned());
     let path = Path { tenant: tenant.clone(), namespace, name };
-    batch.after.push((path, definition.hash().to_owned(), batch.now.saturating_add(after_ms)));
+    Some((path, definition.hash().to_owned(), now.saturating_add(after_ms)))
 }
 
 /// The schedule of a workflow that was just put: `after` starts its first run at once.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Why a journal stayed as it was.
 #[derive(Debug, thiserror::Error)]
-enum Uncompacted {
+pub(crate) enum Uncompacted {
     #[error(transparent)]
     Store(#[from] Error),
     #[error(transparent)]
@@ -48,7 +48,7 @@ impl Driver {
     }
 }
 
-async fn compact(
+pub(crate) async fn compact(
     store: &Store,
     run: &RunId,
     seq: i64,

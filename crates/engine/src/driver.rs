@@ -17,6 +17,7 @@ use crate::lifecycle::Audience;
 use crate::listeners::Listeners;
 use crate::live::{Beginning, Live};
 use crate::registry::Registry;
+use crate::remote::{Abroad, Courier};
 use crate::settle::MARK_AFTER_MS;
 use crate::spine::Spine;
 use crate::timers::Timers;
@@ -30,12 +31,14 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Inputs one turn takes in at most, of each kind.
 pub(crate) const TURN_MAX: usize = 2_048;
 /// The longest sleep.
 const TICK_MS: i64 = 1_000;
+/// Between two looks at other nodes' work.
+pub(crate) const LOOK_MS: i64 = 20;
 /// The longest pause between attempts to write while the database is away.
 pub(crate) const PAUSE_MS_MAX: u64 = 1_000;
 
@@ -71,6 +74,18 @@ pub(crate) struct Driver {
     pub(crate) dirty: Vec<u64>,
     pub(crate) dirty_since: Millis,
     pub(crate) driving: Driving,
+    /// Where runs are driven elsewhere, what has to be known of that.
+    pub(crate) abroad: Option<Abroad>,
+    /// How far signals are known to be offered there.
+    pub(crate) offered_at: Millis,
+    /// Commits of other nodes.
+    elsewhere: watch::Receiver<u64>,
+    /// Whether there were any since their work was last looked at.
+    pub(crate) is_stirred: bool,
+    /// Runs found in the store that a cluster drives.
+    pub(crate) left_abroad: usize,
+    /// When other nodes' work was last looked at.
+    pub(crate) looked_at: Millis,
 }
 
 /// The driver's memory can no longer be trusted; the disk can.
@@ -82,12 +97,18 @@ impl Driver {
         outside: Arc<Outside>,
         spine: Spine,
         audience: Arc<Audience>,
-        outbox: flume::Sender<Message>,
-        inbox: flume::Receiver<Message>,
+        (outbox, inbox): (flume::Sender<Message>, flume::Receiver<Message>),
+        courier: Option<Arc<Courier>>,
     ) -> Self {
         let holder = openevent_domain::id::uuid_v7(parts.clock.now(), parts.chance.as_ref()).to_string();
         Self {
             notices: parts.store.wake().notices(),
+            elsewhere: parts.store.wake().stirred_elsewhere(),
+            is_stirred: false,
+            left_abroad: 0,
+            looked_at: 0,
+            abroad: courier.map(Abroad::new),
+            offered_at: 0,
             permits: Arc::new(Semaphore::new(parts.settings.calls_max)),
             store: parts.store,
             registry: parts.registry,
@@ -130,7 +151,11 @@ impl Driver {
                 let _ = stop.run_until_cancelled(pause).await;
                 continue;
             }
-            let driven = match self.restore().await {
+            // What was told so far is on disk and read from there; some of it may have ended on another node since.
+            self.notices.drain().for_each(drop);
+            let restored =
+                if self.abroad.is_some() { self.restore_abroad().await } else { self.restore().await };
+            let driven = match restored {
                 Ok(()) => self.drive().await,
                 Err(Lost) => Err(Lost),
             };
@@ -162,18 +187,39 @@ impl Driver {
         Ok(())
     }
 
-    async fn wait(&self) -> Woken {
+    async fn wait(&mut self) -> Woken {
         let now = self.clock.now();
+        if self.looks_soon() {
+            // Rest until then: more may come in the meantime, and all of it is looked at once.
+            let pause = Duration::from_millis((self.looked_at + LOOK_MS - now).clamp(0, LOOK_MS) as u64);
+            return match tokio::time::timeout(pause, self.wait_for(now + LOOK_MS)).await {
+                Ok(woken) => woken,
+                Err(_) => Woken::Time,
+            };
+        }
         let marks = if self.dirty.is_empty() { now + TICK_MS } else { self.dirty_since + MARK_AFTER_MS };
         let others = [self.timers.next(), self.gates.next(now), self.clockwork.next(), self.gathering.next()];
         let due = others.into_iter().flatten().fold(marks.min(now + TICK_MS), Millis::min);
-        let pause = Duration::from_millis((due - now).max(0) as u64);
+        self.wait_for(due).await
+    }
+
+    async fn wait_for(&mut self, due: Millis) -> Woken {
+        let pause = Duration::from_millis((due - self.clock.now()).max(0) as u64);
         tokio::select! {
             () = self.owner.stop.cancelled() => Woken::Time,
             Ok(notice) = self.notices.recv_async() => Woken::Notice(notice),
             Ok(message) = self.inbox.recv_async() => Woken::Message(message),
+            Ok(()) = self.elsewhere.changed() => {
+                self.is_stirred = true;
+                Woken::Time
+            }
             () = tokio::time::sleep(pause) => Woken::Time,
         }
+    }
+
+    /// Whether other nodes' work is to be looked at as soon as it may.
+    fn looks_soon(&self) -> bool {
+        self.is_stirred || self.abroad.as_ref().is_some_and(|abroad| abroad.moved)
     }
 
     async fn gather(&mut self, woken: Woken, batch: &mut Batch) -> Result<(), Lost> {
@@ -209,6 +255,9 @@ impl Driver {
             }
         }
         self.reopen(&notice.reopened, batch).await?;
+        if let Some(abroad) = &mut self.abroad {
+            abroad.moved |= notice.moved;
+        }
         self.gathering.told(notice.gathered);
         for signal in &notice.signals {
             let heard = Heard { tenant: &signal.tenant, name: &signal.name, received_at: signal.received_at };
@@ -247,6 +296,9 @@ impl Driver {
     /// Offers a signal to the runs that listen for it, except those that look back less far than it is old: it
     /// may come late, by a notice that waited or from another node.
     pub(crate) fn offer(&mut self, heard: Heard<'_>, event: impl FnOnce() -> Value, batch: &mut Batch) {
+        if self.abroad.is_some() {
+            return self.offer_abroad(heard, event);
+        }
         let mut handles = self.listeners.of(heard.tenant, heard.name);
         let hears = |live: &Live| heard.received_at >= live.hears_from;
         handles.retain(|handle| self.runs.get(handle).is_some_and(hears));

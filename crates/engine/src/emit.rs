@@ -7,7 +7,8 @@ use crate::batch::Batch;
 use crate::driver::event_of;
 use crate::lifecycle::QUIET;
 use crate::live::Live;
-use crate::spine::{Draft, Refusal, Spine};
+use crate::spine::{Admitted, Draft, Refusal, Spine};
+use openevent_domain::ambient::Millis;
 use openevent_domain::signal::{Attributes, SignalName};
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Fault, FaultKind, Input};
@@ -15,15 +16,7 @@ use serde_json::{Map, Value};
 
 /// Puts an emitted event on the spine; the answer is the event as sent, or why it was not.
 pub(crate) fn emit(spine: &Spine, live: &Live, op: u64, event: Value, batch: &mut Batch) -> Input {
-    // Whoever listens to it is not meant to see what stands for a secret.
-    let event = crate::mask(event);
-    match draft(&live.tenant, event, live.quiet).and_then(|draft| {
-        let refused = |refusal: Refusal| {
-            let words = refusal.0.iter().map(|issue| format!("{}: {}", issue.field, issue.issue));
-            Fault::new(FaultKind::Validation, words.collect::<Vec<_>>().join("; "))
-        };
-        spine.admit(draft, batch.now).map_err(refused)
-    }) {
+    match admitted(spine, (&live.tenant, live.quiet), event, batch.now) {
         Ok(admitted) => {
             let value = event_of(&admitted.signal);
             batch.signal(admitted);
@@ -31,6 +24,21 @@ pub(crate) fn emit(spine: &Spine, live: &Live, op: u64, event: Value, batch: &mu
         }
         Err(error) => Input::Failed { op, error },
     }
+}
+
+/// An emitted event, matched; not written yet.
+pub(crate) fn admitted(
+    spine: &Spine,
+    (tenant, is_quiet): (&Tenant, bool),
+    event: Value,
+    now: Millis,
+) -> Result<Admitted, Fault> {
+    // Whoever listens to it is not meant to see what stands for a secret.
+    let draft = draft(tenant, crate::mask(event), is_quiet)?;
+    spine.admit(draft, now).map_err(|refusal: Refusal| {
+        let words = refusal.0.iter().map(|issue| format!("{}: {}", issue.field, issue.issue));
+        Fault::new(FaultKind::Validation, words.collect::<Vec<_>>().join("; "))
+    })
 }
 
 fn draft(tenant: &Tenant, event: Value, is_quiet: bool) -> Result<Draft, Fault> {

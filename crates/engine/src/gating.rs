@@ -5,15 +5,16 @@
 //! Not here: the rules (`gate`).
 
 use crate::batch::Batch;
-use crate::clockwork::reschedule;
+use crate::clockwork::next_after;
 use crate::driver::{Driver, Lost, TURN_MAX};
 use crate::gate::{Gate, Rules, Verdict};
-use crate::live::{Beginning, Live};
+use crate::live::Beginning;
 use openevent_domain::ambient::Millis;
 use openevent_domain::id::RunId;
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Definition, Fault, FaultKind, Input, Keys};
 use openevent_store::Path;
+use openevent_store::runs::RunRecord;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -138,18 +139,19 @@ impl Driver {
     /// A run that had been let in before a restart goes on.
     pub(crate) async fn rejoin_gate(
         &mut self,
-        live: &mut Live,
-        begun_at: Millis,
-        keys: Keys,
+        record: &RunRecord,
+        definition: &Definition,
         now: Millis,
-    ) -> Result<(), Lost> {
-        let Some(controls) = live.definition.controls() else { return Ok(()) };
-        let (path, rules) = (path_of(&live.tenant, &live.definition), Rules::from(controls));
+    ) -> Result<Option<Inside>, Lost> {
+        let (Some(controls), Some(begun_at)) = (definition.controls(), record.begun_at) else {
+            return Ok(None);
+        };
+        let keys = controls.keys(&record.input).unwrap_or_default();
+        let (path, rules) = (path_of(&record.tenant, definition), Rules::from(controls));
         self.open_gate(&path, rules, now).await?;
         let inside = Inside { key: keys.concurrency, begun_at, path };
-        self.gates.by_path.entry(inside.path.clone()).or_default().rejoin(&live.id, begun_at, &inside.key);
-        live.inside = Some(Box::new(inside));
-        Ok(())
+        self.gates.by_path.entry(inside.path.clone()).or_default().rejoin(&record.id, begun_at, &inside.key);
+        Ok(Some(inside))
     }
 
     /// Remembers what began lately, once for each gate.
@@ -207,6 +209,8 @@ impl Driver {
                 Verdict::Cancel(id) => {
                     if let Some(handle) = self.by_id.get(&id).copied() {
                         self.advance(handle, Input::Cancel, batch);
+                    } else if let Some(abroad) = &self.abroad {
+                        abroad.courier.tell(id, Input::Cancel);
                     }
                 }
             }
@@ -226,7 +230,7 @@ impl Driver {
     pub(crate) fn turn_away(&mut self, run: RunId, error: Option<Fault>, batch: &mut Batch) {
         if let Some(waiting) = self.gates.take(&run) {
             let Waiting { beginning, definition, .. } = waiting;
-            reschedule(&beginning.tenant, &definition, batch);
+            batch.after.extend(next_after(&beginning.tenant, &definition, batch.now));
             if let Some(parent) = beginning.parent {
                 let error = error.clone().unwrap_or_else(crate::children::cancelled);
                 self.answer_parent(&parent.run, Input::Failed { op: parent.op, error }, batch);

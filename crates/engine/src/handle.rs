@@ -9,6 +9,7 @@ use crate::driving::Driving;
 use crate::lifecycle::{Audience, Lifecycle, PREFIX, Seat};
 use crate::link::Linked;
 use crate::registry::Registry;
+use crate::remote::{Backlog, Cluster, Courier, Desk};
 use crate::spine::Spine;
 use crate::vault::{SecretSettings, Vault};
 use openevent_domain::ambient::{Chance, Clock};
@@ -138,16 +139,60 @@ pub struct Engine {
     messages: flume::Sender<Message>,
     outside: Arc<Outside>,
     driving: Driving,
+    abroad: Option<Elsewhere>,
+}
+
+/// What there is while runs are driven elsewhere.
+#[derive(Clone, Debug)]
+struct Elsewhere {
+    desk: Desk,
+    /// Absent where this node only assists.
+    courier: Option<Arc<Courier>>,
+}
+
+/// What a node does about runs.
+enum Part {
+    /// It drives them.
+    Drive,
+    /// It says who begins; a cluster drives them.
+    Coordinate(Arc<dyn Cluster>),
+    /// It only helps a cluster that drives them.
+    Assist(Arc<dyn Cluster>),
 }
 
 impl Engine {
     /// Starts the driver on a thread of its own. It stops with the owner's token.
     pub fn start(parts: Parts) -> Result<Self, Error> {
+        Self::start_with(parts, Part::Drive)
+    }
+
+    /// The same, where runs are driven by a cluster: the driver then only says who begins and who is offered what.
+    pub fn coordinate(parts: Parts, cluster: Arc<dyn Cluster>) -> Result<Self, Error> {
+        Self::start_with(parts, Part::Coordinate(cluster))
+    }
+
+    /// No driver at all: this node helps a cluster to drive runs, and others say who begins.
+    pub fn assist(parts: Parts, cluster: Arc<dyn Cluster>) -> Result<Self, Error> {
+        Self::start_with(parts, Part::Assist(cluster))
+    }
+
+    fn start_with(parts: Parts, part: Part) -> Result<Self, Error> {
         let (messages, inbox) = flume::bounded(MESSAGES_MAX);
         let spine = Spine::new(Arc::clone(&parts.registry), Arc::clone(&parts.chance));
         let outside = Arc::new(Outside::of(&parts));
         let audience = Arc::new(Audience::default());
+        let (cluster, drives) = match part {
+            Part::Drive => (None, true),
+            Part::Coordinate(cluster) => (Some(cluster), true),
+            Part::Assist(cluster) => (Some(cluster), false),
+        };
+        let abroad = cluster.map(|cluster| Elsewhere {
+            courier: drives.then(|| Courier::start(Arc::clone(&cluster), &parts)),
+            desk: Desk::new(&parts, Arc::clone(&outside), Arc::clone(&audience), cluster),
+        });
+        let courier = abroad.as_ref().and_then(|abroad| abroad.courier.clone());
         let engine = Self {
+            abroad,
             registry: Arc::clone(&parts.registry),
             spine: spine.clone(),
             audience: Arc::clone(&audience),
@@ -155,8 +200,11 @@ impl Engine {
             outside: Arc::clone(&outside),
             driving: Driving::default(),
         };
+        if !drives {
+            return Ok(engine);
+        }
         let (tasks, runtime) = (parts.owner.tasks.clone(), tokio::runtime::Handle::current());
-        let mut driver = Driver::new(parts, outside, spine, audience, messages, inbox);
+        let mut driver = Driver::new(parts, outside, spine, audience, (messages, inbox), courier);
         driver.driving = engine.driving.clone();
         let running = tasks.token();
         let work = move || {
@@ -171,6 +219,21 @@ impl Engine {
     /// Which workflows there are.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// What this node does for runs that a cluster drives, if one does.
+    pub fn desk(&self) -> Option<Desk> {
+        self.abroad.as_ref().map(|abroad| abroad.desk.clone())
+    }
+
+    /// How far the cluster is behind, if there is one.
+    pub fn backlog(&self) -> Option<Backlog> {
+        self.abroad.as_ref()?.courier.as_ref().map(|courier| courier.backlog())
+    }
+
+    /// Whether runs are driven by a cluster, and what is wrong with that at the moment.
+    pub fn cluster_trouble(&self) -> Option<Option<String>> {
+        self.abroad.as_ref().map(|abroad| abroad.desk.trouble())
     }
 
     /// The secrets of all tenants.
@@ -231,10 +294,18 @@ impl Engine {
         control: Control,
         act: Option<Box<AuditRecord>>,
     ) -> Result<bool, Unheard> {
+        if let Some(abroad) = &self.abroad {
+            return abroad.desk.control(tenant, run, control, act.map(|act| *act)).await;
+        }
         let (reply, answer) = oneshot::channel();
         let message = Message::Control { tenant: tenant.clone(), run: run.clone(), control, act, reply };
         self.messages.send_async(message).await.map_err(|_| Unheard)?;
         answer.await.map_err(|_| Unheard)
+    }
+
+    /// Whether a cluster drives the runs: any node reaches every one of them.
+    pub fn is_on_a_cluster(&self) -> bool {
+        self.abroad.is_some()
     }
 
     /// Whether runs are driven here now; of several nodes, on one.

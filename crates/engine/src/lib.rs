@@ -25,6 +25,7 @@ mod live;
 mod past;
 mod perform;
 mod registry;
+pub mod remote;
 mod restore;
 mod settle;
 mod spine;

@@ -7,12 +7,15 @@
 use crate::actions::veil::mask;
 use crate::batch::Batch;
 use crate::driver::Driver;
-use crate::live::Live;
-use crate::spine::Draft;
+use crate::registry::Registry;
+use crate::spine::{Admitted, Draft, Spine};
 use openevent_domain::ambient::Millis;
+use openevent_domain::id::RunId;
 use openevent_domain::signal::{Attributes, SignalName, rfc3339};
 use openevent_domain::tenant::Tenant;
-use openevent_flow::{Command, Happened, Input, Outcome, Status, Step, TaskChange, TaskStart, Tracer};
+use openevent_flow::{
+    Command, Definition, Happened, Input, Outcome, Run, Status, Step, TaskChange, TaskStart, Tracer,
+};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -100,9 +103,9 @@ struct Tale {
 }
 
 impl Tale {
-    fn of(live: &Live) -> Self {
-        let (name, namespace) = (live.definition.name(), live.definition.namespace());
-        Self { workflow: format!("{name}-{}.{namespace}", live.id), told: Vec::new() }
+    fn of(definition: &Definition, id: &RunId) -> Self {
+        let (name, namespace) = (definition.name(), definition.namespace());
+        Self { workflow: format!("{name}-{id}.{namespace}"), told: Vec::new() }
     }
 
     fn workflow(&mut self, verb: &str, at_name: &str, at: Millis, more: Option<(&str, Value)>) {
@@ -175,16 +178,9 @@ impl Tracer for Tale {
 impl Driver {
     /// Whether anybody at all might hear what runs live through.
     pub(crate) fn is_heard(&self) -> bool {
-        match self.settings.lifecycle {
-            Lifecycle::Off => false,
-            Lifecycle::All => true,
-            Lifecycle::Listened => {
-                self.registry.hears_lifecycle()
-                    || self.registry.webhooks().hear_lifecycle()
-                    || self.listeners.hear_lifecycle()
-                    || !self.audience.is_empty()
-            }
-        }
+        let lifecycle = self.settings.lifecycle;
+        is_heard(lifecycle, &self.registry, &self.audience)
+            || (lifecycle == Lifecycle::Listened && self.listeners.hear_lifecycle())
     }
 
     /// Lets a run take one step, and tells of it whom it concerns. `None`: it tells nothing of its life.
@@ -196,67 +192,103 @@ impl Driver {
         batch: &mut Batch,
     ) -> Option<Step> {
         let live = self.runs.get_mut(&handle).filter(|live| !live.quiet)?;
-        let mut tale = Tale::of(live);
-        let (begins, before) = (matches!(input, Input::Started { .. }), live.run.status());
-        let step = live.run.apply_traced(&live.definition, now, input.clone(), &mut tale);
-        if let (true, Some(live)) = (step.accepted, self.runs.get(&handle)) {
-            self.tell(live, tale, &Turn { begins, before, commands: &step.commands }, batch);
+        let (step, told) = tell(&mut live.run, &live.definition, &live.id, now, input.clone());
+        let tenant = live.tenant.clone();
+        for (name, data) in told {
+            self.raise(&tenant, &format!("{PREFIX}{name}.v1"), data, batch);
         }
         Some(step)
     }
 
-    /// Adds what became of the run as a whole, and puts what somebody asks for on the spine.
-    fn tell(&self, live: &Live, mut tale: Tale, turn: &Turn<'_>, batch: &mut Batch) {
-        let now = batch.now;
-        if turn.begins {
-            let (name, namespace) = (live.definition.name(), live.definition.namespace());
-            let definition =
-                json!({"name": name, "namespace": namespace, "version": live.definition.version()});
-            let mut rest = std::mem::take(&mut tale.told);
-            tale.workflow("started", "startedAt", now, Some(("definition", definition)));
-            tale.told.append(&mut rest);
-        }
-        let after = live.run.status();
-        if turn.before != Status::Suspended && after == Status::Suspended {
-            tale.workflow("suspended", "suspendedAt", now, None);
-        }
-        if turn.before == Status::Suspended && after != Status::Suspended && !after.is_final() {
-            tale.workflow("resumed", "resumedAt", now, None);
-        }
-        if let Some(Command::Finish(outcome)) = turn.commands.last() {
-            tale.outcome(outcome, now);
-        }
-        if turn.before != after {
-            tale.workflow("status-changed", "updatedAt", now, Some(("status", json!(after))));
-        }
-        for (name, data) in tale.told {
-            self.raise(&live.tenant, &format!("{PREFIX}{name}.v1"), data, batch);
-        }
-    }
-
     fn raise(&self, tenant: &Tenant, name: &str, data: Map<String, Value>, batch: &mut Batch) {
-        let is_wanted = self.settings.lifecycle == Lifecycle::All
-            || !self.registry.listeners(tenant, name).is_empty()
-            || self.registry.webhooks().want(tenant, name)
+        let audience = (&*self.registry, &*self.audience);
+        if is_wanted(self.settings.lifecycle, audience, tenant, name)
             || !self.listeners.of(tenant, name).is_empty()
-            || self.audience.wants(tenant, name);
-        let (true, Ok(name), Value::Object(payload)) =
-            (is_wanted, SignalName::parse(name), mask(Value::Object(data)))
-        else {
-            return;
-        };
-        let attributes = Attributes::default();
-        let draft = Draft { tenant: tenant.clone(), name, payload, attributes, replay_of: None };
-        match self.spine.admit(draft, batch.now) {
-            Ok(admitted) => batch.signal(admitted),
-            Err(refusal) => tracing::debug!(?refusal, "a lifecycle event does not fit who listens to it"),
+        {
+            batch.signals(raise(&self.spine, tenant, name, data, batch.now));
         }
     }
 }
 
-/// One input's way through a run.
-struct Turn<'t> {
-    begins: bool,
-    before: Status,
-    commands: &'t [Command],
+/// Whether a workflow, a webhook or a stream asks for a lifecycle event.
+pub(crate) fn is_wanted(
+    lifecycle: Lifecycle,
+    (registry, audience): (&Registry, &Audience),
+    tenant: &Tenant,
+    name: &str,
+) -> bool {
+    lifecycle == Lifecycle::All
+        || !registry.listeners(tenant, name).is_empty()
+        || registry.webhooks().want(tenant, name)
+        || audience.wants(tenant, name)
+}
+
+/// Whether anybody at all might hear what runs live through, but for runs that listen.
+pub(crate) fn is_heard(lifecycle: Lifecycle, registry: &Registry, audience: &Audience) -> bool {
+    match lifecycle {
+        Lifecycle::Off => false,
+        Lifecycle::All => true,
+        Lifecycle::Listened => {
+            registry.hears_lifecycle() || registry.webhooks().hear_lifecycle() || !audience.is_empty()
+        }
+    }
+}
+
+/// The signal of a lifecycle event, unless it does not fit who listens to it.
+pub(crate) fn raise(
+    spine: &Spine,
+    tenant: &Tenant,
+    name: &str,
+    data: Map<String, Value>,
+    now: Millis,
+) -> Option<Admitted> {
+    let (Ok(name), Value::Object(payload)) = (SignalName::parse(name), mask(Value::Object(data))) else {
+        return None;
+    };
+    let attributes = Attributes::default();
+    let draft = Draft { tenant: tenant.clone(), name, payload, attributes, replay_of: None };
+    let admitted = spine.admit(draft, now);
+    admitted
+        .map_err(|refusal| tracing::debug!(?refusal, "a lifecycle event does not fit who listens to it"))
+        .ok()
+}
+
+/// What a run lived through: types without their common parts, with their data.
+pub(crate) type Told = Vec<(String, Map<String, Value>)>;
+
+/// Lets a run take one step and tells what it lived through: types without their common parts, with their data.
+pub(crate) fn tell(
+    run: &mut Run,
+    definition: &Definition,
+    id: &RunId,
+    now: Millis,
+    input: Input,
+) -> (Step, Told) {
+    let mut tale = Tale::of(definition, id);
+    let (begins, before) = (matches!(input, Input::Started { .. }), run.status());
+    let step = run.apply_traced(definition, now, input, &mut tale);
+    if !step.accepted {
+        return (step, Vec::new());
+    }
+    if begins {
+        let (name, namespace) = (definition.name(), definition.namespace());
+        let definition = json!({"name": name, "namespace": namespace, "version": definition.version()});
+        let mut rest = std::mem::take(&mut tale.told);
+        tale.workflow("started", "startedAt", now, Some(("definition", definition)));
+        tale.told.append(&mut rest);
+    }
+    let after = run.status();
+    if before != Status::Suspended && after == Status::Suspended {
+        tale.workflow("suspended", "suspendedAt", now, None);
+    }
+    if before == Status::Suspended && after != Status::Suspended && !after.is_final() {
+        tale.workflow("resumed", "resumedAt", now, None);
+    }
+    if let Some(Command::Finish(outcome)) = step.commands.last() {
+        tale.outcome(outcome, now);
+    }
+    if before != after {
+        tale.workflow("status-changed", "updatedAt", now, Some(("status", json!(after))));
+    }
+    (step, tale.told)
 }

@@ -5,7 +5,7 @@
 
 use crate::gating::Inside;
 use crate::past::Folded;
-use openevent_domain::id::RunId;
+use openevent_domain::id::{RunId, SignalId};
 use openevent_domain::tenant::Tenant;
 use openevent_flow::{Command, Definition, Run, Status};
 
@@ -59,6 +59,8 @@ pub(crate) struct Beginning {
     pub(crate) started_at: i64,
     pub(crate) taken_up: bool,
     pub(crate) parent: Option<Parent>,
+    /// The signal that started it.
+    pub(crate) event_id: Option<SignalId>,
 }
 
 impl From<&NewRun> for Beginning {
@@ -73,6 +75,7 @@ impl From<&NewRun> for Beginning {
             started_at: run.started_at,
             taken_up: false,
             parent: run.parent.clone(),
+            event_id: run.event_id.clone(),
         }
     }
 }
@@ -89,6 +92,7 @@ impl From<RunRecord> for Beginning {
             started_at: run.started_at,
             taken_up: true,
             parent: run.parent,
+            event_id: run.event_id,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! Not here: the turns that follow (see `driver`).
 
 use crate::batch::Batch;
-use crate::driver::{Driver, Heard, Lost};
+use crate::driver::{Driver, Heard, LOOK_MS, Lost};
 use crate::gate::has_gate;
 use crate::lifecycle::starts_quietly;
 use crate::live::Live;
@@ -20,11 +20,12 @@ use openevent_store::signals::{Filter, Order, Place, SignalRecord};
 use openevent_store::{Dialect, Store};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// The lease the one engine of many nodes holds.
 const LEASE: &str = "engine";
 /// How long it lasts; another node takes over within ten seconds.
-const LEASE_MS: i64 = 8_000;
+pub(crate) const LEASE_MS: i64 = 8_000;
 /// How often it is renewed.
 const RENEW_MS: i64 = 2_000;
 /// Runs read at a time.
@@ -61,11 +62,19 @@ impl Driver {
         if due && !alone && !self.hold_lease().await && now - self.lease_renewed_at >= LEASE_MS - RENEW_MS {
             return false;
         }
-        let looks = missed || (due && !alone);
-        if looks {
-            self.gathering.look_again();
+        let moved = self.abroad.as_ref().is_some_and(|abroad| abroad.moved);
+        let soon = (self.is_stirred || moved) && now - self.looked_at >= LOOK_MS;
+        if !(missed || soon || (due && (!alone || self.abroad.is_some()))) {
+            return true;
         }
-        !looks || self.take_up_pending().await.is_ok() && self.hear_other_nodes().await
+        (self.looked_at, self.is_stirred) = (now, false);
+        self.gathering.look_again();
+        // Between the full looks only what is young is asked for.
+        let since = (!missed && !due).then(|| RunId::floor(now - 2 * LEASE_MS));
+        let abroad = self.abroad.is_some();
+        self.take_up_pending(since).await.is_ok()
+            && (!abroad || self.look_abroad().await.is_ok())
+            && (alone && !missed || self.hear_other_nodes().await)
     }
 
     pub(crate) async fn give_lease_back(&self) {
@@ -117,6 +126,13 @@ impl Driver {
         }
         self.tell_watchers_of_the_ended();
         let took_ms = self.clock.now() - began;
+        let left = std::mem::take(&mut self.left_abroad);
+        if left > 0 {
+            tracing::warn!(
+                runs = left,
+                "runs are driven by a Temporal cluster, which this server is not told of: they go on there"
+            );
+        }
         metrics::gauge!("openevent_engine_restore_ms").set(took_ms as f64);
         self.report();
         tracing::info!(runs = self.runs.len(), duration_ms = took_ms, "the engine has its runs");
@@ -156,6 +172,11 @@ impl Driver {
         if self.by_id.contains_key(&record.id) {
             return Ok(());
         }
+        if record.handed_at.is_some() {
+            // A cluster drives it, though this node knows of none.
+            self.left_abroad += 1;
+            return Ok(());
+        }
         if past.is_empty() && self.has_ended_meanwhile(&record).await? {
             return Ok(());
         }
@@ -164,11 +185,8 @@ impl Driver {
         if has_gate(&definition) && record.begun_at.is_none() {
             return self.enter_gate(record.into(), definition, batch).await;
         }
-        let mut live = Live::new(record.id.clone(), record.tenant.clone(), definition);
-        if let (Some(controls), Some(begun_at)) = (live.definition.controls(), record.begun_at) {
-            let keys = controls.keys(&record.input).unwrap_or_default();
-            self.rejoin_gate(&mut live, begun_at, keys, batch.now).await?;
-        }
+        let mut live = Live::new(record.id.clone(), record.tenant.clone(), Arc::clone(&definition));
+        live.inside = self.rejoin_gate(&record, &definition, batch.now).await?.map(Box::new);
         live.marked = status(&record.status);
         live.taken_up = true;
         live.parent.clone_from(&record.parent);

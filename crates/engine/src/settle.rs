@@ -59,6 +59,9 @@ impl Driver {
         for (path, hash, at) in batch.after.drain(..) {
             self.clockwork.after(&path, &hash, at);
         }
+        if let Some(abroad) = &self.abroad {
+            abroad.courier.hand_over(std::mem::take(&mut batch.handed));
+        }
         for handle in std::mem::take(&mut batch.long) {
             self.compact(handle);
         }
@@ -101,7 +104,7 @@ impl Driver {
         metrics::counter!("openevent_runs_finished_total", "status" => status.as_str()).increment(1);
     }
 
-    fn tell_watchers(&mut self, run: &RunId) {
+    pub(crate) fn tell_watchers(&mut self, run: &RunId) {
         for watcher in self.watchers.remove(run).unwrap_or_default() {
             let _ = watcher.send(());
         }
@@ -123,6 +126,9 @@ impl Driver {
         self.timers.clear();
         self.listeners.clear();
         self.gates.clear();
+        if let Some(abroad) = &mut self.abroad {
+            abroad.clear();
+        }
         self.clockwork.forget();
         self.gathering.look_again();
         self.dirty.clear();
@@ -153,5 +159,12 @@ impl Driver {
         let waiting = self.runs.values().filter(|live| live.run.status() == Status::Waiting).count();
         metrics::gauge!("openevent_engine_runs_live").set(self.runs.len() as f64);
         metrics::gauge!("openevent_engine_runs_waiting").set(waiting as f64);
+        if let Some(abroad) = &self.abroad {
+            let backlog = abroad.courier.backlog();
+            let age_ms = backlog.since.map_or(0, |since| (self.clock.now() - since).max(0));
+            metrics::gauge!("openevent_cluster_backlog_runs").set(backlog.runs as f64);
+            metrics::gauge!("openevent_cluster_backlog_news").set(backlog.news as f64);
+            metrics::gauge!("openevent_cluster_backlog_age_seconds").set(age_ms as f64 / 1_000.0);
+        }
     }
 }

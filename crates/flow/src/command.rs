@@ -114,7 +114,8 @@ pub enum Command {
 }
 
 /// What a run can call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Call {
     /// An HTTP request. `Done` carries `{"status":200,"headers":{…},"body":…,"uri":…}` with header names in
@@ -136,7 +137,7 @@ pub enum Call {
 }
 
 /// An HTTP request with everything evaluated.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HttpCall {
     /// Upper-case method.
     pub method: String,
@@ -396,7 +397,8 @@ pub enum HttpOutput {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// With this output.
     Completed(Value),

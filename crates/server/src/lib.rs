@@ -14,7 +14,7 @@ mod serve;
 mod settings;
 mod state;
 
-pub use serve::serve;
+pub use serve::{assist, serve};
 pub use settings::{BadSettings, Settings};
 pub use state::{App, StartError};
 

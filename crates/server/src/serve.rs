@@ -39,6 +39,13 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken
     }
 }
 
+/// Serves nobody: keeps the shared state well, and answers workflows that call this server's own operations, until `stop`.
+pub async fn assist(app: Arc<App>, stop: CancellationToken) {
+    app.engine.connect(Arc::new(Local::new(router(Arc::clone(&app)))));
+    care(&app, &stop).await;
+    app.engine.disconnect();
+}
+
 async fn accept(listener: TcpListener, app: &Arc<App>, stop: &CancellationToken) {
     let head_max = Duration::from_millis(app.settings.head_ms_max);
     let router = router(Arc::clone(app));

@@ -6,9 +6,9 @@
 use crate::sql::{Bulk, Dialect, Select, Sql};
 use crate::{Error, Location, Reads, Store};
 use crate::{
-    audit, deliveries, event_types, gate, gathered, idempotency, keys, lease, maintenance, members, planning,
-    rates, run_requests, runs, schedules, secrets, sessions, signals, snapshots, sources, users, webhooks,
-    workflows,
+    audit, deliveries, event_types, gate, gathered, handover, idempotency, keys, lease, maintenance, members,
+    planning, rates, run_requests, runs, schedules, secrets, sessions, signals, snapshots, sources, users,
+    webhooks, workflows,
 };
 
 fn statements() -> impl Iterator<Item = &'static Sql> {
@@ -17,6 +17,7 @@ fn statements() -> impl Iterator<Item = &'static Sql> {
         event_types::STATEMENTS,
         gate::STATEMENTS,
         gathered::STATEMENTS,
+        handover::STATEMENTS,
         idempotency::STATEMENTS,
         keys::STATEMENTS,
         lease::STATEMENTS,
@@ -45,6 +46,7 @@ fn bulks() -> impl Iterator<Item = &'static Bulk> {
     let all = [
         audit::BULKS,
         gathered::BULKS,
+        handover::BULKS,
         idempotency::BULKS,
         keys::BULKS,
         planning::applications::BULKS,
@@ -66,6 +68,7 @@ fn selects(dialect: Dialect) -> impl Iterator<Item = Select> {
         event_types::selects(),
         gate::selects(),
         gathered::selects(),
+        handover::selects(),
         idempotency::selects(),
         keys::selects(),
         lease::selects(),

@@ -72,6 +72,7 @@ pub(crate) fn committed(mut jobs: Vec<Job>, wake: &Wake) {
         told.runs.append(&mut job.set.notice.runs);
         told.reopened.append(&mut job.set.notice.reopened);
         told.gathered.append(&mut job.set.notice.gathered);
+        told.moved |= job.set.notice.moved;
         debts.deliveries.append(&mut job.set.notice.deliveries);
         debts.nudged |= job.set.notice.nudged;
         debts.webhooks_changed |= job.set.notice.webhooks_changed;

@@ -25,6 +25,7 @@ pub mod deliveries;
 pub mod event_types;
 pub mod gate;
 pub mod gathered;
+pub mod handover;
 pub mod idempotency;
 pub mod keys;
 pub mod members;

@@ -44,6 +44,7 @@ const ALL: &[Migration] = migrations![
     "0014_rate_leases",
     "0015_required_migrations",
     "0016_run_requests",
+    "0017_handover",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

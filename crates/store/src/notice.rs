@@ -132,6 +132,10 @@ pub struct Path {
 }
 
 /// What one commit made.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a bell of its own; any of them may ring with any other"
+)]
 #[derive(Clone, Debug, Default)]
 pub struct Notice {
     /// Signals, in the order they were written.
@@ -142,6 +146,8 @@ pub struct Notice {
     pub reopened: Vec<RunId>,
     /// Workflows for which events were kept.
     pub gathered: Vec<Path>,
+    /// Whether runs that are driven elsewhere ended, or listen to something else than before.
+    pub moved: bool,
     /// Deliveries that this node has in hand.
     pub deliveries: Vec<Arc<NewDelivery>>,
     /// Whether what is owed to webhooks was changed otherwise.
@@ -165,6 +171,6 @@ impl Notice {
 
     /// Whether nothing is in it but signals, which only some wait for.
     pub(crate) fn has_only_signals(&self) -> bool {
-        self.runs.is_empty() && self.reopened.is_empty() && self.gathered.is_empty()
+        self.runs.is_empty() && self.reopened.is_empty() && self.gathered.is_empty() && !self.moved
     }
 }

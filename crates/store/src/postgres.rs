@@ -206,10 +206,12 @@ async fn listen_once(server: &Server, wake: &Wake) -> Result<(), Error> {
             done = &mut subscribe, if !subscribed => {
                 done.map_err(error)?;
                 subscribed = true;
-                wake.stir();
+                wake.stir_from_elsewhere();
             }
             message = std::future::poll_fn(|context| connection.poll_message(context)) => match message {
-                Some(Ok(AsyncMessage::Notification(_))) => wake.stir(),
+                // Our own waiters were told with the commit.
+                Some(Ok(AsyncMessage::Notification(from))) if from.payload() == wake.node() => {}
+                Some(Ok(AsyncMessage::Notification(_))) => wake.stir_from_elsewhere(),
                 Some(Ok(_)) => {}
                 Some(Err(cause)) => return Err(error(cause)),
                 None => return Ok(()),

@@ -54,6 +54,8 @@ pub struct RunRecord {
     pub parent: Option<Parent>,
     /// How often it was let go on after it had faulted.
     pub retries: i64,
+    /// When it was handed over to whoever drives it elsewhere.
+    pub handed_at: Option<Millis>,
 }
 
 impl RunRecord {
@@ -178,11 +180,11 @@ static END: Bulk = Bulk::update(
     "AND runs.ended_at IS NULL",
 );
 static REOPEN: Sql = Sql::same(
-    "UPDATE runs SET status = 'pending', output = NULL, error = NULL, ended_at = NULL, retries = retries + 1 \
+    "UPDATE runs SET status = 'pending', output = NULL, error = NULL, ended_at = NULL, retries = retries + 1, handed_at = NULL \
      WHERE id = $1 AND tenant = $2 AND status = 'faulted' AND ended_at = $3",
 );
 const COLUMNS: &str = "SELECT id, tenant, namespace, name, version, definition_hash, semantics, event_id, by_events, input, status, output, \
-                       error, started_at, ended_at, begun_at, parent_run, parent_op, depth, quiet, retries FROM runs";
+                       error, started_at, ended_at, begun_at, parent_run, parent_op, depth, quiet, retries, handed_at FROM runs";
 const JOURNAL: &str =
     "SELECT run_id, seq, at, input FROM journal WHERE run_id = $1 AND input <> '' ORDER BY seq";
 const LIVE_JOURNALS: &str = "SELECT j.run_id, j.seq, j.at, j.input FROM runs r JOIN journal j ON j.run_id = r.id \
@@ -375,6 +377,20 @@ fn live(after: Option<&RunId>, limit: i64) -> Select {
     select.and_maybe("id >", after.map(RunId::as_str)).then_arg("ORDER BY id LIMIT", limit)
 }
 
+pub(crate) fn unhanded(after: Option<&RunId>, limit: i64) -> Select {
+    let select = Select::new(COLUMNS, []).then("WHERE ended_at IS NULL AND handed_at IS NULL");
+    select.and_maybe("id >", after.map(RunId::as_str)).then_arg("ORDER BY id LIMIT", limit)
+}
+
+/// A run that was handed over tells its end itself.
+pub(crate) fn turned_away() -> Select {
+    let of_live = "parent_run IN (SELECT id FROM runs WHERE ended_at IS NULL)";
+    Select::new(COLUMNS, [])
+        .then("WHERE")
+        .then(of_live)
+        .then("AND ended_at IS NOT NULL AND handed_at IS NULL")
+}
+
 fn pending(after: Option<&RunId>, limit: i64) -> Select {
     let select = Select::new(COLUMNS, []).then("WHERE ended_at IS NULL AND status = 'pending'");
     select.and_maybe("id >", after.map(RunId::as_str)).then_arg("ORDER BY id LIMIT", limit)
@@ -410,7 +426,7 @@ fn list(tenant: &Tenant, filter: &Filter, place: &Place, limit: i64) -> Select {
     select.then("ORDER BY id DESC").then_arg("LIMIT", limit).then_arg("OFFSET", offset)
 }
 
-fn record(mut row: Row) -> Result<RunRecord, Error> {
+pub(crate) fn record(mut row: Row) -> Result<RunRecord, Error> {
     Ok(RunRecord {
         id: RunId::trusted(row.text()?),
         tenant: Tenant::trusted(row.text()?),
@@ -430,6 +446,7 @@ fn record(mut row: Row) -> Result<RunRecord, Error> {
         begun_at: row.int_or_null()?,
         parent: parent(&mut row)?,
         retries: row.int()?,
+        handed_at: row.int_or_null()?,
     })
 }
 

@@ -5,6 +5,8 @@
 //! Not here: PostgreSQL's LISTEN (see `postgres::listen`), which only calls [`Wake::stir`].
 
 use crate::notice::{NewDelivery, Notice};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
@@ -39,6 +41,8 @@ pub struct Wake {
     owing: AtomicBool,
     debts_missed: AtomicBool,
     stirred: watch::Sender<u64>,
+    stirred_elsewhere: watch::Sender<u64>,
+    node: String,
 }
 
 impl Default for Wake {
@@ -56,6 +60,8 @@ impl Default for Wake {
             owing: AtomicBool::new(false),
             debts_missed: AtomicBool::new(false),
             stirred: watch::Sender::new(0),
+            stirred_elsewhere: watch::Sender::new(0),
+            node: format!("{:016x}", RandomState::new().build_hasher().finish()),
         }
     }
 }
@@ -91,6 +97,22 @@ impl Wake {
     /// Says that something was committed, here or on another node.
     pub(crate) fn stir(&self) {
         self.stirred.send_modify(|count| *count += 1);
+    }
+
+    /// Says that another node committed something.
+    pub(crate) fn stir_from_elsewhere(&self) {
+        self.stir();
+        self.stirred_elsewhere.send_modify(|count| *count += 1);
+    }
+
+    /// What this node's commits are signed with where others hear of them.
+    pub(crate) fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// A counter that moves with commits of other nodes.
+    pub fn stirred_elsewhere(&self) -> watch::Receiver<u64> {
+        self.stirred_elsewhere.subscribe()
     }
 
     /// The engine's queue. From now on notices are kept for it.

@@ -93,6 +93,10 @@ impl WriteSet {
         self.notice.reopened.push(run);
     }
 
+    pub(crate) fn announce_moved(&mut self) {
+        self.notice.moved = true;
+    }
+
     pub(crate) fn announce_gathered(&mut self, path: Path) {
         if !self.notice.gathered.contains(&path) {
             self.notice.gathered.push(path);

@@ -17,6 +17,7 @@ mod postgres_cluster;
 mod receiver;
 mod redis_server;
 mod server_process;
+mod temporal_server;
 mod until;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub use postgres_cluster::PostgresCluster;
 pub use receiver::{Answer, Conduct, Received, Receiver};
 pub use redis_server::RedisServer;
 pub use server_process::{ServerCommand, ServerProcess};
+pub use temporal_server::{TemporalServer, ask_temporal, temporal_address};
 pub use until::until;
 
 /// How long a wait lasts before it panics: far longer than anything takes on a busy machine.

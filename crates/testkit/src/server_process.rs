@@ -23,6 +23,8 @@ use tokio::{
 use crate::PATIENCE;
 
 const READY: &str = "listening on ";
+/// What a worker says, which listens nowhere.
+const WORKING: &str = "working for Temporal";
 
 /// Variables a child inherits; all others would make tests depend on who runs them.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
@@ -40,6 +42,11 @@ impl ServerCommand {
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let args = ["serve", "--listen", "127.0.0.1:0"].map(OsString::from).to_vec();
         Self { binary: binary.into(), args, env: Vec::new() }
+    }
+
+    /// `binary worker`.
+    pub fn worker(binary: impl Into<PathBuf>) -> Self {
+        Self { binary: binary.into(), args: vec!["worker".into()], env: Vec::new() }
     }
 
     /// `binary` without arguments yet, for the other commands of the command line; see [`Self::output`].
@@ -199,7 +206,7 @@ async fn read_lines(from: impl AsyncRead + Unpin, output: Output, source: Source
     let mut lines = BufReader::new(from).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         if source == Source::Stdout
-            && let Some(url) = line.strip_prefix(READY)
+            && let Some(url) = line.strip_prefix(READY).or_else(|| line.strip_prefix(WORKING))
         {
             output.url.send_replace(Some(url.trim().trim_end_matches('/').to_owned()));
         }

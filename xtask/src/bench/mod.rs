@@ -4,6 +4,7 @@
 //! Invariant: a missed target is shown, never an error; only a benchmark that cannot run at all fails.
 //! Deliberately not here: timed tests. Speed is measured, not asserted.
 
+mod cluster;
 mod delivery;
 mod engine;
 mod footprint;
@@ -95,6 +96,8 @@ enum Part {
     Restore,
     /// Lists and search with 10 thousand and 1 million planned events.
     Planning,
+    /// Runs on Temporal beside the embedded engine. Only when it is named: it takes a build of its own.
+    Cluster,
 }
 
 /// How long and how much.
@@ -109,6 +112,7 @@ struct Pace {
     starts: u32,
     planned_few: u64,
     planned_many: u64,
+    cluster_runs: u64,
 }
 
 /// What every part needs.
@@ -167,6 +171,9 @@ fn build_and_rerun(args: &Args) -> Result<()> {
     if !args.self_test {
         build.args(["--package", "openevent"]);
     }
+    if args.parts.iter().chain(&args.only).any(|part| *part == Part::Cluster) {
+        build.args(["--features", "openevent/temporal"]);
+    }
     cmd::run(&mut build)?;
     let release = walls::target_directory()?.join("release");
     let mut again = Command::new(release.join("xtask"));
@@ -190,6 +197,7 @@ fn pace(args: &Args) -> Pace {
             starts: 3,
             planned_few: 10_000,
             planned_many: 50_000,
+            cluster_runs: 50,
         }
     } else {
         Pace {
@@ -203,6 +211,7 @@ fn pace(args: &Args) -> Pace {
             starts: 5,
             planned_few: 10_000,
             planned_many: 1_000_000,
+            cluster_runs: 500,
         }
     };
     pace.rows_many = args.rows.unwrap_or(pace.rows_many).max(pace.rows_few);
@@ -218,7 +227,8 @@ impl Bench {
     fn run(&self, only: &[Part]) -> Result<Findings> {
         let mut findings = Findings::default();
         for part in Part::value_variants() {
-            if !only.is_empty() && !only.contains(part) {
+            let is_wanted = if only.is_empty() { *part != Part::Cluster } else { only.contains(part) };
+            if !is_wanted {
                 continue;
             }
             println!("{part:?}");
@@ -231,6 +241,7 @@ impl Bench {
                 Part::Idle => footprint::idle(self, &mut findings),
                 Part::Restore => footprint::restore(self, &mut findings),
                 Part::Planning => planning::run(self, &mut findings),
+                Part::Cluster => cluster::run(self, &mut findings),
             };
             if children::interrupted() {
                 bail!("interrupted");

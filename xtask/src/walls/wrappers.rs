@@ -30,6 +30,8 @@ const DOORS: &[Door] = &[
     Door { krate: "hyper-rustls", keepers: &["openevent-egress"], why: OUT },
     Door { krate: "reqwest", keepers: &["openevent-egress"], why: OUT },
     Door { krate: "ureq", keepers: &[], why: OUT },
+    Door { krate: "tonic", keepers: &["openevent-engine-temporal"], why: CLUSTER },
+    Door { krate: "temporalio-*", keepers: &["openevent-engine-temporal"], why: CLUSTER },
     Door { krate: "axum", keepers: &["openevent-server"], why: IN },
     Door { krate: "axum-*", keepers: &["openevent-server"], why: IN },
     Door { krate: "utoipa-axum", keepers: &["openevent-server"], why: IN },
@@ -40,6 +42,7 @@ const SOCKETS: &[&str] = &["openevent-egress", "openevent-server", "openevent-te
 const SQL: &str = "SQL is spoken in the store only";
 const QUEUES: &str = "other people's servers are read in sources only";
 const OUT: &str = "outbound HTTP goes through egress only";
+const CLUSTER: &str = "Temporal and its gRPC stay in one room, which the default build leaves out";
 const IN: &str = "routes live in the server only";
 
 /// Every direct use of a guarded crate by a room that does not keep it.

@@ -63,7 +63,7 @@ pub(crate) async fn run(
         Command::Export(export) => tables::export(export, &config, environment).await?,
         Command::Runs(runs) => runs::run(runs, &config, environment, output).await?,
         // Handled before a configuration is needed, or with a runtime of its own.
-        Command::Serve(_) | Command::Completions { .. } => {}
+        Command::Serve(_) | Command::Worker(_) | Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

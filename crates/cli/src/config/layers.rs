@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE: &str = "openevent.toml";
 
 /// Every key there is, as written in the file; in upper case behind `OPENEVENT_` as a variable.
-pub(crate) const KEYS: [&str; 33] = [
+pub(crate) const KEYS: [&str; 42] = [
     "listen",
     "data_dir",
     "key_file",
@@ -42,6 +42,15 @@ pub(crate) const KEYS: [&str; 33] = [
     "run_script",
     "temporal_address",
     "temporal_namespace",
+    "temporal_task_queue",
+    "temporal_tls",
+    "temporal_tls_ca_file",
+    "temporal_tls_server_name",
+    "temporal_tls_cert_file",
+    "temporal_tls_key_file",
+    "temporal_api_key",
+    "temporal_dispatch",
+    "temporal_shards",
     "log",
     "log_format",
     "bench",

@@ -10,10 +10,12 @@ mod layers;
 mod settings;
 mod shown;
 mod sources;
+mod temporal;
 
 pub(crate) use environment::Environment;
 pub(crate) use layers::Flag;
 pub(crate) use sources::{HookSettings, SourceSettings};
+pub(crate) use temporal::Temporal;
 
 use crate::failure::usage;
 use crate::parts::face_settings;
@@ -67,15 +69,6 @@ pub(crate) enum BenchCalls {
     Real,
     /// Nobody: every call is done at once.
     Instant,
-}
-
-/// A Temporal cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Temporal {
-    /// `host:port` of its frontend.
-    pub(crate) address: String,
-    /// The namespace runs are started in.
-    pub(crate) namespace: String,
 }
 
 /// Webhooks out.
@@ -194,7 +187,7 @@ impl Config {
             listen_lookback_ms: layers.get("listen_lookback", settings::span_ms_or_zero)?.unwrap_or(60_000),
             lifecycle: layers.get("lifecycle_events", settings::lifecycle)?.unwrap_or_default(),
             retention_ms: layers.get("retention", settings::span_ms_or_off)?.unwrap_or(Some(30 * DAY_MS)),
-            temporal: temporal(&layers)?,
+            temporal: Temporal::read(&layers)?,
             drain_ms: layers.get("drain_timeout", settings::span_ms)?.unwrap_or(20_000),
             log_filter: layers.get("log", settings::filter)?,
             log_format: layers.get("log_format", log_format)?.unwrap_or_default(),
@@ -209,6 +202,11 @@ impl Config {
     /// Whether only this machine can connect: then `dev-token` and plain http to loopback are fine.
     pub(crate) fn development(&self) -> bool {
         self.listen.ip().to_canonical().is_loopback()
+    }
+
+    /// The same for a node that listens nowhere: its workflows are no development for it.
+    pub(crate) fn of_a_worker(self) -> Self {
+        Self { listen: (Ipv4Addr::UNSPECIFIED, 0).into(), ..self }
     }
 
     /// Where the data is.
@@ -246,10 +244,10 @@ impl Config {
         if let Some(unset) = self.sources_unset.first() {
             return Err(usage(unset.clone(), "set it, or take the source out of the file"));
         }
-        if self.temporal.is_some() {
+        if self.temporal.is_some() && !cfg!(feature = "temporal") {
             return Err(usage(
-                "temporal_address is set, but this version runs workflows in its embedded engine only",
-                "unset OPENEVENT_TEMPORAL_ADDRESS",
+                "temporal_address is set, but this binary was built without Temporal",
+                "build it with `cargo build --release --features temporal`, or unset OPENEVENT_TEMPORAL_ADDRESS",
             ));
         }
         Ok(())
@@ -268,13 +266,6 @@ fn webhooks(layers: &Layers) -> anyhow::Result<Webhooks> {
         retry_ms: retry.unwrap_or_else(|| vec![60_000, 300_000, 1_800_000, 3_600_000]),
         timeout_ms: layers.get("webhook_timeout", settings::span_ms)?.unwrap_or(15_000),
     })
-}
-
-fn temporal(layers: &Layers) -> anyhow::Result<Option<Temporal>> {
-    let namespace = layers.get("temporal_namespace", |text| Ok::<_, Infallible>(text.to_owned()))?;
-    let address = layers.get("temporal_address", settings::host_and_port)?;
-    Ok(address
-        .map(|address| Temporal { address, namespace: namespace.unwrap_or_else(|| "default".to_owned()) }))
 }
 
 fn bench(layers: &Layers) -> anyhow::Result<Bench> {

@@ -3,9 +3,10 @@
 //! Invariant: a secret shows as `(set)`, or as `***` inside an address, never as itself.
 //! Not here: reading it.
 
-use super::{BenchCalls, Config, LogFormat};
+use super::{BenchCalls, Config, LogFormat, Temporal};
 use openevent_engine::Lifecycle;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 const SECRET: &str = "(set)";
 
@@ -44,7 +45,6 @@ impl Config {
                 if self.bench.calls == BenchCalls::Instant { "instant" } else { "real" }.to_owned(),
             ),
         ];
-        let temporal = self.temporal.as_ref();
         let sometimes = [
             ("database_url", self.database_url.as_ref().map(|_| SECRET.to_owned())),
             ("api_token", self.api_token.as_ref().map(|_| SECRET.to_owned())),
@@ -62,14 +62,51 @@ impl Config {
                 "egress_ca_file",
                 self.egress.authorities.as_ref().map(|given| given.path.display().to_string()),
             ),
-            ("temporal_address", temporal.map(|temporal| temporal.address.clone())),
-            ("temporal_namespace", temporal.map(|temporal| temporal.namespace.clone())),
             ("log", self.log_filter.clone()),
             ("bench_group_max", self.bench.group_max.map(|sets| sets.to_string())),
         ];
-        let set = sometimes.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let set = sometimes
+            .into_iter()
+            .chain(shown_temporal(self.temporal.as_ref()))
+            .filter_map(|(key, value)| Some((key, value?)));
         always.into_iter().chain(set).collect()
     }
+}
+
+/// What is set of a cluster.
+fn shown_temporal(temporal: Option<&Temporal>) -> [(&'static str, Option<String>); 11] {
+    let certificate = temporal.and_then(|temporal| temporal.certificate.as_ref());
+    [
+        ("temporal_address", temporal.map(|temporal| temporal.address.clone())),
+        ("temporal_namespace", temporal.map(|temporal| temporal.namespace.clone())),
+        ("temporal_task_queue", temporal.map(|temporal| temporal.task_queue.clone())),
+        ("temporal_tls", temporal.map(|temporal| temporal.tls.to_string())),
+        ("temporal_tls_ca_file", shown(temporal.and_then(|temporal| temporal.authority.as_ref()))),
+        ("temporal_tls_server_name", temporal.and_then(|temporal| temporal.server_name.clone())),
+        (
+            "temporal_tls_cert_file",
+            shown(
+                temporal
+                    .and_then(|temporal| temporal.certificate.as_ref())
+                    .map(|(certificate, _)| certificate),
+            ),
+        ),
+        ("temporal_tls_key_file", shown(certificate.map(|(_, key)| key))),
+        (
+            "temporal_api_key",
+            temporal.and_then(|temporal| temporal.api_key.as_ref()).map(|_| SECRET.to_owned()),
+        ),
+        (
+            "temporal_dispatch",
+            temporal
+                .map(|temporal| if temporal.shards.is_some() { "dispatcher" } else { "direct" }.to_owned()),
+        ),
+        ("temporal_shards", temporal.and_then(|temporal| temporal.shards).map(|shards| shards.to_string())),
+    ]
+}
+
+fn shown(path: Option<&PathBuf>) -> Option<String> {
+    path.map(|path| path.display().to_string())
 }
 
 fn list(values: impl Iterator<Item = String>) -> String {

@@ -36,6 +36,10 @@ use tokio::sync::watch;
 use veil::Veil;
 
 /// How calls are performed.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one; a client's size depends on what is built beside it"
+)]
 #[derive(Clone, Debug)]
 pub enum Calls {
     /// Over the network.

@@ -3,7 +3,7 @@
 //! Invariant: only what somebody asks for is told, and who is started by it tells nothing.
 //! Not here: streams (the server's tests).
 
-use crate::support::{Bed, on_both, workflow};
+use crate::support::{Bed, on_both, until, workflow};
 use openevent_engine::{Lifecycle, Settings};
 use serde_json::json;
 
@@ -88,6 +88,27 @@ async fn an_open_stream_that_asks_for_them_counts_as_a_listener_while_it_is_open
         assert_eq!(told.iter().filter(|name| **name == named("workflow.started")).count(), 1, "{told:?}");
         assert!(told.iter().all(|name| name.contains(".workflow.")));
         assert!(node.engine.audience(&crate::support::tenant(), "order.*").is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_listens_for_them_hears_what_another_lives_through() {
+    on_both(async |bed| {
+        let listen = "do:\n- heard: { listen: { to: { one: { with: { type: io.serverlessworkflow.workflow.faulted.v1 } } } } }\n";
+        bed.load(&[&workflow("order", "{ type: go }", ORDER), &workflow("watch", "{ type: watch }", listen)]).await;
+        let node = bed.node().await;
+        let watching = node.start_run("watch", json!({})).await;
+
+        // What begins to listen may be heard of a moment later.
+        let heard = until("it hears of one", async || {
+            bed.ended(&node.start_run_of("order", "go", json!({})).await).await;
+            let found = bed.witness.run(&crate::support::tenant(), &watching).await.expect("an answer");
+            found.filter(|run| run.ended_at.is_some())
+        })
+        .await;
+
+        assert_eq!(heard.status, "completed");
     })
     .await;
 }

@@ -15,5 +15,9 @@ mod lifecycle;
 mod long;
 mod nodes;
 mod restart;
+mod simulated;
 mod starting;
 mod support;
+
+/// Whether runs are driven by a cluster rather than in this process.
+const ON_A_CLUSTER: bool = false;

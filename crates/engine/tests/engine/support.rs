@@ -3,6 +3,7 @@
 //! Invariant: the witness, a store of the test's own, asks questions without meeting the engine's faults.
 //! Not here: assertions about behaviour.
 
+use crate::simulated::Simulated;
 use openevent_domain::ambient::{Chance, Clock, Millis};
 use openevent_domain::id::{RunId, SignalId};
 use openevent_domain::signal::{Attributes, SignalName};
@@ -75,6 +76,7 @@ pub(crate) struct Bed {
     pub(crate) clock: Arc<TestClock>,
     owner: Owner,
     location: Location,
+    cluster: Option<Arc<Simulated>>,
     _ground: Ground,
 }
 
@@ -94,7 +96,9 @@ impl Bed {
         };
         let owner = Owner::default();
         let (store, witness) = (open(&location, &owner).await, open(&location, &owner).await);
-        Self { store, witness, clock: TestClock::new(), owner, location, _ground: ground }
+        let clock = TestClock::new();
+        let cluster = crate::ON_A_CLUSTER.then(|| Simulated::new(Arc::clone(&clock)));
+        Self { store, witness, clock, owner, location, cluster, _ground: ground }
     }
 
     /// Puts workflows into the store.
@@ -129,19 +133,19 @@ impl Bed {
 
     /// The same with other settings.
     pub(crate) async fn node_with(&self, settings: Settings) -> Node {
-        Node::start(Arc::clone(&self.store), Arc::clone(&self.clock), settings).await
+        Node::start(Arc::clone(&self.store), Arc::clone(&self.clock), settings, self.cluster.clone()).await
     }
 
     /// The same, whose calls are answered at once.
     pub(crate) async fn node_without_network(&self) -> Node {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        Node::start_with(store, clock, Settings::default(), Calls::Instant).await
+        Node::start_with(store, clock, Settings::default(), Calls::Instant, self.cluster.clone()).await
     }
 
     /// An engine with a store and a clock of its own, as on another machine.
     pub(crate) async fn node_elsewhere(&self) -> Node {
         let store = open(&self.location, &self.owner).await;
-        Node::start(store, TestClock::new(), Settings::default()).await
+        Node::start(store, TestClock::new(), Settings::default(), self.cluster.clone()).await
     }
 
     /// Waits until a run has ended and answers it.
@@ -205,12 +209,24 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    async fn start(store: Arc<Store>, clock: Arc<TestClock>, settings: Settings) -> Self {
+    async fn start(
+        store: Arc<Store>,
+        clock: Arc<TestClock>,
+        settings: Settings,
+        cluster: Option<Arc<Simulated>>,
+    ) -> Self {
         let policy = Policy::new(Vec::new(), Loopback::Allowed);
-        Self::start_with(store, clock, settings, Calls::Real(Client::new(policy, Limits::default()))).await
+        let calls = Calls::Real(Client::new(policy, Limits::default()));
+        Self::start_with(store, clock, settings, calls, cluster).await
     }
 
-    async fn start_with(store: Arc<Store>, clock: Arc<TestClock>, settings: Settings, calls: Calls) -> Self {
+    async fn start_with(
+        store: Arc<Store>,
+        clock: Arc<TestClock>,
+        settings: Settings,
+        calls: Calls,
+        cluster: Option<Arc<Simulated>>,
+    ) -> Self {
         let owner = Owner::default();
         let registry = Registry::open(Arc::clone(&store)).await.expect("a registry");
         let parts = Parts {
@@ -222,7 +238,14 @@ impl Node {
             owner: owner.clone(),
             settings,
         };
-        let engine = Engine::start(parts).expect("an engine");
+        let engine = match cluster {
+            None => Engine::start(parts).expect("an engine"),
+            Some(cluster) => {
+                let engine = Engine::coordinate(parts, Arc::clone(&cluster) as _).expect("an engine");
+                cluster.employ(engine.desk().expect("a desk"), owner.stop.clone());
+                engine
+            }
+        };
         Self { engine, store, clock, owner }
     }
 

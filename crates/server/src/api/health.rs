@@ -32,6 +32,9 @@ pub struct HealthView {
 pub struct Checks {
     /// The database.
     database: Check,
+    /// The Temporal cluster, where one drives the runs. Without it everything is accepted, and runs wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporal: Option<Check>,
 }
 
 /// One part.
@@ -51,19 +54,22 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     path = "/health",
     tag = "Server",
     responses(
-        (status = 200, description = "All is well", body = One<HealthView>),
+        (status = 200, description = "It works; `degraded` where runs wait for their cluster", body = One<HealthView>),
         (status = 503, description = "The database does not answer; `data` says so beside `error`", body = One<HealthView>),
     ),
 )]
 async fn health(State(app): State<Arc<App>>) -> Result<Reply, Problem> {
-    let health = look(&app.store).await;
+    let health = look(&app.store, &app.engine).await;
     let (status, database) = match health {
         Health::Healthy => ("healthy", "healthy"),
+        Health::ClusterAway => ("degraded", "healthy"),
         Health::DatabaseAway => ("degraded", "unavailable"),
     };
-    let view =
-        HealthView { status, version: VERSION, checks: Checks { database: Check { status: database } } };
-    if health == Health::Healthy {
+    let word = |trouble: Option<String>| if trouble.is_none() { "healthy" } else { "unavailable" };
+    let temporal = app.engine.cluster_trouble().map(|trouble| Check { status: word(trouble) });
+    let checks = Checks { database: Check { status: database }, temporal };
+    let view = HealthView { status, version: VERSION, checks };
+    if health != Health::DatabaseAway {
         return Ok(Reply::ok(&view));
     }
     let issue = FieldIssue::new("database", "does not answer");
@@ -77,7 +83,7 @@ async fn health(State(app): State<Arc<App>>) -> Result<Reply, Problem> {
     path = "/api/health",
     tag = "Server",
     responses(
-        (status = 200, description = "All is well", body = One<HealthView>),
+        (status = 200, description = "It works; `degraded` where runs wait for their cluster", body = One<HealthView>),
         (status = 503, description = "The database does not answer; `data` says so beside `error`", body = One<HealthView>),
     ),
 )]

@@ -87,8 +87,11 @@ async fn ended(app: &App, tenant: &Tenant, id: &RunId, watching: Option<oneshot:
         }
     };
     let found = async {
+        let mut stirred = app.store.wake().stirred();
         loop {
-            tokio::time::sleep(LOOK_AGAIN).await;
+            // Commits wake those who wait, at a pace of their own; a commit that told nobody is found later.
+            tokio::time::sleep(BEGINNING_PACE).await;
+            let _ = tokio::time::timeout(LOOK_AGAIN, stirred.changed()).await;
             if matches!(app.store.run(tenant, id).await, Ok(Some(run)) if run.ended_at.is_some()) {
                 return;
             }
@@ -259,6 +262,7 @@ async fn ask(
     control: Control,
     act: &AuditRecord,
 ) -> Result<(), Problem> {
+    let mut before = find(app, tenant, id.as_str()).await?;
     for _ in 0..BEGINNING_LOOKS_MAX {
         if steering::steer(app, tenant, id, control, act).await? {
             return Ok(());
@@ -268,12 +272,14 @@ async fn ask(
             (control, now.status.as_str()),
             (Control::Cancel, "cancelled") | (Control::Suspend, "suspended")
         );
-        if is_done || (now.ended_at.is_none() && now.status != "pending") {
+        // One that had begun before it was asked has nothing to change; one that begins meanwhile is asked again.
+        if is_done || (now.ended_at.is_none() && before.status != "pending") {
             return Ok(());
         }
         if now.ended_at.is_some() {
             return Err(Problem::bad_request(format!("The run has ended already: it is {}", now.status)));
         }
+        before = now;
         tokio::time::sleep(BEGINNING_PACE).await;
     }
     Err(Problem::new(Code::Conflict, "The run is only just starting; please try again"))

@@ -32,7 +32,7 @@ pub(crate) async fn steer(
     control: Control,
     act: &AuditRecord,
 ) -> Result<bool, Problem> {
-    let is_alone = app.store.dialect() == Dialect::Sqlite;
+    let is_alone = app.store.dialect() == Dialect::Sqlite || app.engine.is_on_a_cluster();
     if is_alone || app.engine.drives() {
         match app.engine.control_as(tenant, run, control, act.clone()).await {
             Ok(changed) => return Ok(changed),

@@ -4,6 +4,7 @@
 //! the command line makes them.
 //! Not here: assertions about behaviour.
 
+use crate::driver;
 use openevent_delivery::Delivery;
 use openevent_domain::ambient::{Chance, Clock, Millis};
 use openevent_domain::api_key;
@@ -11,7 +12,7 @@ use openevent_domain::id::{KeyId, ProjectId};
 use openevent_domain::scope::Scopes;
 use openevent_domain::tenant::{Environment, Tenant};
 use openevent_egress::{Client, Limits, Loopback, Policy};
-use openevent_engine::{Calls, Engine, Parts, Registry};
+use openevent_engine::{Calls, Parts, Registry};
 use openevent_server::app::webhooks::herald::Teller;
 use openevent_server::{App, Settings, serve};
 use openevent_store::keys::{KeyRecord, Project};
@@ -30,8 +31,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const OPERATOR: (&str, &str) = ("authorization", "Bearer s3cret");
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 pub(crate) const YAML: (&str, &str) = ("content-type", "application/yaml");
-/// When every test begins: 1 January 2026.
-const BEGIN: Millis = 1_767_225_600_000;
 /// Between two questions of [`Bed::until`].
 const PACE: Duration = Duration::from_millis(5);
 
@@ -44,12 +43,12 @@ struct Ticking {
 
 impl Clock for Ticking {
     fn now(&self) -> Millis {
-        BEGIN + self.began.elapsed().as_millis() as i64 + self.ahead_ms.load(Ordering::SeqCst)
+        driver::begin() + self.began.elapsed().as_millis() as i64 + self.ahead_ms.load(Ordering::SeqCst)
     }
 }
 
 /// Counts instead of drawing: different every time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counting(AtomicU64);
 
 impl Chance for Counting {
@@ -104,8 +103,10 @@ impl Surroundings {
 /// Runs a scenario on SQLite, then on PostgreSQL. The test's output says on which of them it failed.
 #[expect(clippy::print_stdout, reason = "shown for a test that failed")]
 pub(crate) async fn on_both(scenario: impl AsyncFn(&Bed)) {
-    println!("on SQLite");
-    run(Ground::Sqlite(temp_sqlite()), &scenario).await;
+    if driver::ON_SQLITE {
+        println!("on SQLite");
+        run(Ground::Sqlite(temp_sqlite()), &scenario).await;
+    }
     println!("on PostgreSQL");
     run(Ground::Postgres(postgres_url().await), &scenario).await;
 }
@@ -142,12 +143,13 @@ impl Bed {
         let keys = tempfile::tempdir().expect("a folder for keys");
         let (store_owner, owner) = (Owner::default(), Owner::default());
         let options = Options { location, group_max: None };
-        let store = Arc::new(Store::open(options, BEGIN, &store_owner).await.expect("the store opens"));
+        let store =
+            Arc::new(Store::open(options, driver::begin(), &store_owner).await.expect("the store opens"));
         let ticking = Arc::new(Ticking { began: Instant::now(), ahead_ms: AtomicI64::new(0) });
         let clock: Arc<dyn Clock> = Arc::<Ticking>::clone(&ticking);
-        let chance: Arc<dyn Chance> = Arc::new(Counting::default());
+        let chance: Arc<dyn Chance> = Arc::new(Counting(AtomicU64::new(driver::seed())));
         let registry = Registry::open(Arc::clone(&store)).await.expect("the registry opens");
-        let engine = Engine::start(Parts {
+        let engine = driver::start(Parts {
             store: Arc::clone(&store),
             registry: Arc::new(registry),
             calls: Calls::Real(outside.clone()),
@@ -159,8 +161,7 @@ impl Bed {
                 functions: Some(keys.path().join("functions")),
                 ..Default::default()
             },
-        })
-        .expect("the engine starts");
+        });
         let settings = Settings {
             static_token: Some("s3cret".into()),
             development,

@@ -17,6 +17,7 @@ mod cloud_events;
 mod deliveries;
 mod demo;
 mod directory;
+mod driver;
 mod egress;
 mod event_lists;
 mod events;

@@ -35,7 +35,7 @@ pub(crate) async fn write_groups(
     group_max: usize,
     tasks: TaskTracker,
 ) {
-    let mut writer = Writer { server, tasks, connected: None };
+    let mut writer = Writer { server, tasks, node: wake.node().to_owned(), connected: None };
     while let Ok(first) = jobs.recv_async().await {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(group_max - 1));
@@ -49,6 +49,7 @@ pub(crate) async fn write_groups(
 struct Writer {
     server: Server,
     tasks: TaskTracker,
+    node: String,
     connected: Option<Connected>,
 }
 
@@ -56,6 +57,9 @@ struct Connected {
     client: Client,
     statements: HashMap<&'static str, Statement>,
     connection: AbortHandle,
+    /// Tells every node, this one included, of a commit of this one; alone, and together with the commit.
+    stir: String,
+    stir_and_commit: String,
 }
 
 impl Writer {
@@ -94,7 +98,7 @@ impl Writer {
         let deadline = Instant::now() + self.server.patience;
         let mut connected = match self.connected.take() {
             Some(connected) if !connected.client.is_closed() => connected,
-            _ => connect(&self.server, &self.tasks).await?,
+            _ => connect(&self.server, &self.tasks, &self.node).await?,
         };
         let done = match tokio::time::timeout_at(deadline, connected.transact(plan)).await {
             Ok(done) => done,
@@ -110,14 +114,20 @@ impl Writer {
     }
 }
 
-async fn connect(server: &Server, tasks: &TaskTracker) -> Result<Connected, Error> {
+async fn connect(server: &Server, tasks: &TaskTracker, node: &str) -> Result<Connected, Error> {
     let (client, connection) = server.connect().await?;
     let driving = tasks.spawn(async move {
         if let Err(cause) = connection.await {
             tracing::debug!(error = %cause, "the writer's connection ended");
         }
     });
-    let connected = Connected { client, statements: HashMap::new(), connection: driving.abort_handle() };
+    let connected = Connected {
+        client,
+        statements: HashMap::new(),
+        connection: driving.abort_handle(),
+        stir: format!("NOTIFY openevent, '{node}'"),
+        stir_and_commit: format!("NOTIFY openevent, '{node}'; COMMIT"),
+    };
     let session = server.session();
     let told = connected.client.batch_execute(&session);
     match tokio::time::timeout(server.patience, told).await {
@@ -192,8 +202,8 @@ impl Connected {
         }
         // One message rather than two: each costs the server a round of its own.
         match (plan.stirs, commit) {
-            (true, true) => steps.push(self.say("NOTIFY openevent; COMMIT")),
-            (true, false) => steps.push(self.say("NOTIFY openevent")),
+            (true, true) => steps.push(self.say(&self.stir_and_commit)),
+            (true, false) => steps.push(self.say(&self.stir)),
             (false, true) => steps.push(self.say("COMMIT")),
             (false, false) => {}
         }
@@ -217,7 +227,7 @@ impl Connected {
         }
     }
 
-    fn say<'a>(&'a self, text: &'static str) -> Step<'a> {
+    fn say<'a>(&'a self, text: &'a str) -> Step<'a> {
         Box::pin(async move { self.client.batch_execute(text).await.map(|()| 0) })
     }
 

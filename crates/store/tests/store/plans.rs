@@ -20,6 +20,8 @@ const WHOLE: &[&str] = &[
     "FROM secrets UNION",
     "WITH RECURSIVE owing",
     "FROM workflows",
+    "parent_run IN (SELECT id FROM runs WHERE ended_at IS NULL)",
+    "WHERE hears_lifecycle = 1",
 ];
 
 fn is_whole(planned: &Planned) -> bool {

@@ -47,6 +47,7 @@ async fn a_run_comes_back_as_it_went_in() {
             begun_at: None,
             parent: None,
             retries: 0,
+            handed_at: None,
         };
         assert_eq!(found, expected);
         assert_eq!(bed.store.run(&stranger(), &given.id).await.unwrap(), None);
