@@ -13,6 +13,7 @@ mod cmd;
 mod debian;
 mod lint;
 mod postgres;
+mod python;
 mod receivers;
 mod redis;
 mod temporal;

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{cmd, debian, walls};
+use crate::{cmd, python, walls};
 
 /// Python's.
 const PYTHON: &str = "standardwebhooks==1.1.0";
@@ -38,13 +38,7 @@ fn python(folder: &Path) -> Result<PathBuf> {
     if has_it() {
         return Ok(python);
     }
-    let make = || cmd::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home));
-    if make().is_err() {
-        println!("Python's venv is missing; installing the Debian package `python3-venv`");
-        debian::install("python3-venv")?;
-        make()?;
-    }
-    cmd::run(Command::new(home.join("bin/pip")).args(["install", "--quiet", PYTHON]))?;
+    python::install(&home, PYTHON)?;
     Ok(python)
 }
 

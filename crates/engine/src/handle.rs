@@ -9,7 +9,7 @@ use crate::driving::Driving;
 use crate::lifecycle::{Audience, Lifecycle, PREFIX, Seat};
 use crate::link::Linked;
 use crate::registry::Registry;
-use crate::remote::{Backlog, Cluster, Courier, Desk};
+use crate::remote::{Cluster, Courier, Desk};
 use crate::spine::Spine;
 use crate::vault::{SecretSettings, Vault};
 use openevent_domain::ambient::{Chance, Clock};
@@ -139,15 +139,8 @@ pub struct Engine {
     messages: flume::Sender<Message>,
     outside: Arc<Outside>,
     driving: Driving,
-    abroad: Option<Elsewhere>,
-}
-
-/// What there is while runs are driven elsewhere.
-#[derive(Clone, Debug)]
-struct Elsewhere {
-    desk: Desk,
-    /// Absent where this node only assists.
-    courier: Option<Arc<Courier>>,
+    /// What this node does for runs that a cluster drives.
+    desk: Option<Desk>,
 }
 
 /// What a node does about runs.
@@ -186,13 +179,12 @@ impl Engine {
             Part::Coordinate(cluster) => (Some(cluster), true),
             Part::Assist(cluster) => (Some(cluster), false),
         };
-        let abroad = cluster.map(|cluster| Elsewhere {
-            courier: drives.then(|| Courier::start(Arc::clone(&cluster), &parts)),
-            desk: Desk::new(&parts, Arc::clone(&outside), Arc::clone(&audience), cluster),
-        });
-        let courier = abroad.as_ref().and_then(|abroad| abroad.courier.clone());
+        let courier =
+            cluster.as_ref().filter(|_| drives).map(|cluster| Courier::start(Arc::clone(cluster), &parts));
+        let desk =
+            cluster.map(|cluster| Desk::new(&parts, Arc::clone(&outside), Arc::clone(&audience), cluster));
         let engine = Self {
-            abroad,
+            desk,
             registry: Arc::clone(&parts.registry),
             spine: spine.clone(),
             audience: Arc::clone(&audience),
@@ -223,17 +215,12 @@ impl Engine {
 
     /// What this node does for runs that a cluster drives, if one does.
     pub fn desk(&self) -> Option<Desk> {
-        self.abroad.as_ref().map(|abroad| abroad.desk.clone())
-    }
-
-    /// How far the cluster is behind, if there is one.
-    pub fn backlog(&self) -> Option<Backlog> {
-        self.abroad.as_ref()?.courier.as_ref().map(|courier| courier.backlog())
+        self.desk.clone()
     }
 
     /// Whether runs are driven by a cluster, and what is wrong with that at the moment.
     pub fn cluster_trouble(&self) -> Option<Option<String>> {
-        self.abroad.as_ref().map(|abroad| abroad.desk.trouble())
+        self.desk.as_ref().map(Desk::trouble)
     }
 
     /// The secrets of all tenants.
@@ -294,8 +281,8 @@ impl Engine {
         control: Control,
         act: Option<Box<AuditRecord>>,
     ) -> Result<bool, Unheard> {
-        if let Some(abroad) = &self.abroad {
-            return abroad.desk.control(tenant, run, control, act.map(|act| *act)).await;
+        if let Some(desk) = &self.desk {
+            return desk.control(tenant, run, control, act.map(|act| *act)).await;
         }
         let (reply, answer) = oneshot::channel();
         let message = Message::Control { tenant: tenant.clone(), run: run.clone(), control, act, reply };
@@ -305,7 +292,7 @@ impl Engine {
 
     /// Whether a cluster drives the runs: any node reaches every one of them.
     pub fn is_on_a_cluster(&self) -> bool {
-        self.abroad.is_some()
+        self.desk.is_some()
     }
 
     /// Whether runs are driven here now; of several nodes, on one.

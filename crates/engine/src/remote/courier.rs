@@ -31,16 +31,14 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// How far the cluster is behind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
+#[derive(Debug)]
+pub(crate) struct Backlog {
     /// Runs it has not taken yet.
-    pub runs: usize,
+    pub(crate) runs: usize,
     /// Since when the oldest of them waits.
-    pub since: Option<Millis>,
+    pub(crate) since: Option<Millis>,
     /// News it has not taken yet.
-    pub news: usize,
-    /// Why it did not take the last thing it was given.
-    pub away: Option<String>,
+    pub(crate) news: usize,
 }
 
 /// What one run is to be told.
@@ -122,7 +120,6 @@ impl Courier {
             runs: bag.runs.len(),
             since: bag.runs.values().map(|run| run.started_at).min(),
             news: bag.news.len() + bag.under_way,
-            away: bag.away.clone(),
         }
     }
 

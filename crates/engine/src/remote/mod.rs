@@ -10,7 +10,6 @@ mod desk;
 mod pilot;
 mod turn;
 
-pub use courier::Backlog;
 pub use desk::{Desk, Unable};
 pub use pilot::{Pilot, Undertaking};
 pub use turn::{Emission, Ended, Entry, Listening, Offspring, Opening, Ready, Tale, Turn, Turned};
