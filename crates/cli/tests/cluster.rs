@@ -178,12 +178,18 @@ async fn while_temporal_is_away_signals_are_accepted_and_run_when_it_is_back() {
         text.contains("openevent_cluster_backlog_runs 20").then_some(text)
     })
     .await;
+    let waiting = place.get(&server, "/api/v1/runs?limit=1&status=pending").await.json();
+    let path = format!("/api/v1/runs/{}/cancel", waiting["data"][0]["id"].as_str().expect("a run"));
+    let cancelled = place.client.request(Method::POST, &server.url(&path), &[AUTH, JSON], "{}").await;
     temporal.start_again().await;
-    place.completed(&server, 23).await;
+    place.completed(&server, 22).await;
 
+    let run = &cancelled.json()["data"];
+    assert_eq!((cancelled.status, &run["status"]), (200, &json!("cancelled")));
+    assert_eq!(run["tasks"][0]["status"], "cancelled", "as of a run that was under way");
     assert_eq!(health["data"]["checks"]["temporal"]["status"], "unavailable");
     assert!(metrics.contains("openevent_cluster_backlog_age_seconds"), "{metrics}");
-    place.check_calls(23);
+    place.check_calls(22);
     until("the server is well again", async || {
         let health = place.get(&server, "/health").await.json();
         (health["data"]["status"] == "healthy").then_some(())

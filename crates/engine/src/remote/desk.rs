@@ -195,7 +195,7 @@ impl Desk {
             }
         }
         if !is_written {
-            if !self.is_ours(run, &turn).await? {
+            if record.ended_at.is_none() && !self.is_ours(run, &turn).await? {
                 tracing::error!(run.id = %run, "somebody else drives this run; it is left to them");
                 return Ok(Turned { over: true, ..Turned::default() });
             }
@@ -229,11 +229,13 @@ impl Desk {
         control: Control,
         act: Option<AuditRecord>,
     ) -> Result<bool, Unheard> {
-        let unheard = |cause: Error| {
+        let unheard = |cause: Unable| {
             tracing::warn!(error = %cause, "a run cannot be steered now");
             Unheard
         };
-        let Some(record) = self.store.run(tenant, run).await.map_err(unheard)? else { return Ok(false) };
+        let Some(record) = self.store.run(tenant, run).await.map_err(|cause| unheard(cause.into()))? else {
+            return Ok(false);
+        };
         if record.ended_at.is_some() {
             return Ok(false);
         }
@@ -248,15 +250,14 @@ impl Desk {
         if control != Control::Cancel {
             return Ok(false);
         }
-        let mut set = WriteSet::new();
-        set.dismiss(run, self.clock.now());
+        let mut set = self.dismissal(run).await.map_err(unheard)?;
         if let Some(act) = &act {
             set.add_audit(act);
         }
         match self.store.submit(set).await {
             Ok(()) => {}
             Err(Error::Missed(_)) => return Ok(false),
-            Err(cause) => return Err(unheard(cause)),
+            Err(cause) => return Err(unheard(cause.into())),
         }
         if let Some(parent) = &record.parent {
             let answer = Input::Failed { op: parent.op, error: cancelled() };
@@ -432,9 +433,7 @@ impl Desk {
         if child.ended_at.is_some() {
             return Ok(());
         }
-        let mut set = WriteSet::new();
-        set.dismiss(&child.id, self.clock.now());
-        match self.store.submit(set).await {
+        match self.store.submit(self.dismissal(&child.id).await?).await {
             Ok(()) => return Ok(()),
             // It was handed over, or has ended.
             Err(Error::Missed(_)) => {}
@@ -451,6 +450,16 @@ impl Desk {
             }
         }
         Ok(())
+    }
+
+    /// Ends a run that nobody drives yet; its journal says why, as those of others do.
+    async fn dismissal(&self, run: &RunId) -> Result<WriteSet, Unable> {
+        let seq = past::read(&self.store, run).await?.last_seq() + 1;
+        let (mut set, now) = (WriteSet::new(), self.clock.now());
+        set.dismiss(run, now);
+        let entry = serde_json::to_string(&Input::Cancel).map_err(|_| Unable::Broken)?;
+        set.append_journal(run, seq, now, entry);
+        Ok(set)
     }
 
     async fn answer_parent(&self, parent: &Parent, answer: Input) -> Result<(), Unable> {
