@@ -45,6 +45,7 @@ const ALL: &[Migration] = migrations![
     "0015_required_migrations",
     "0016_run_requests",
     "0017_handover",
+    "0018_search_words",
 ];
 
 const SEEN: &str = "SELECT name FROM schema_migrations WHERE name = $1";

@@ -178,7 +178,7 @@ impl Bulk {
 }
 
 /// A SELECT put together from parts: a fixed beginning, filters that are asked for, an ending.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Select {
     pub(crate) text: String,
     pub(crate) args: Vec<Value>,
@@ -218,6 +218,22 @@ impl Select {
         };
         let select = select.then_arg("", serde_json::json!(texts).to_string());
         select.then(if dialect == Dialect::Sqlite { "))" } else { "AS TEXT)::jsonb))" })
+    }
+
+    /// The same for numbers.
+    #[must_use]
+    pub(crate) fn and_among_numbers(self, column: &str, numbers: &[i64], dialect: Dialect) -> Self {
+        let listed = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        match dialect {
+            Dialect::Sqlite => {
+                let begin = format!("AND {column} IN (SELECT value FROM json_each(");
+                self.then_arg(&begin, format!("[{listed}]")).then("))")
+            }
+            Dialect::Postgres => {
+                let begin = format!("AND {column} = ANY (CAST(CAST(");
+                self.then_arg(&begin, format!("{{{listed}}}")).then("AS TEXT) AS BIGINT[]))")
+            }
+        }
     }
 
     /// Text without arguments.

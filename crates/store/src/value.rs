@@ -99,6 +99,14 @@ impl Row {
         self.int_or_null()?.ok_or_else(|| Error::corrupt("a number column is NULL"))
     }
 
+    /// The last column, which must be a number; it is still to be read.
+    pub(crate) fn last_int(&self) -> Result<i64, Error> {
+        match self.0.as_slice().last() {
+            Some(Value::Int(int)) => Ok(*int),
+            _ => Err(Error::corrupt("the last column is no number")),
+        }
+    }
+
     /// The next column, a number or NULL.
     pub(crate) fn int_or_null(&mut self) -> Result<Option<i64>, Error> {
         match self.next()? {

@@ -4,9 +4,10 @@
 //! but admins name a review of `approved`.
 //! Not here: whose duty a review is.
 
-use super::search::{Field, Part, Pass, Searchable, Start, Way, facet, text_tokens, title_tokens};
+use super::finding::{self, Search, Start};
+use super::search::{Searchable, facet, text_tokens, title_tokens};
 use crate::sql::{Bulk, Dialect, Kind, Select, Sql};
-use crate::totals::{FOUND_MAX, TOTAL_MAX};
+use crate::totals::TOTAL_MAX;
 use crate::value::{Row, Value};
 use crate::write::{Expect, Write, WriteSet};
 use crate::{Error, Store};
@@ -145,10 +146,8 @@ impl Store {
         place: &Place,
         limit: i64,
     ) -> Result<(Vec<EntryRecord>, i64), Error> {
-        let dialect = self.dialect();
-        let max = if filter.search.is_some() { FOUND_MAX } else { TOTAL_MAX };
-        let total = self.total(counted(filter, dialect), max).await?;
         let Some(query) = &filter.search else {
+            let total = self.total(counted(filter), TOTAL_MAX).await?;
             let rows = self.rows(list(filter, place, limit)).await?;
             let entries = rows.into_iter().map(|row| record(row).map(|(entry, _)| entry));
             return Ok((entries.collect::<Result<_, _>>()?, total));
@@ -157,27 +156,12 @@ impl Store {
             Place::Offset(rows) => Start::Offset(*rows),
             Place::After(rank, seq, _) => Start::After(*rank, *seq),
         };
-        let ways = self.entry_ways(filter, query, total).await?;
-        let part = |pass: Pass, after, offset, limit| {
-            let way = if pass == Pass::Title { ways.0 } else { ways.1 };
-            found(filter, query, Part { pass, way, after, offset, limit }, dialect)
-        };
-        let titles = titles(filter, query, dialect);
-        let rows = self.found(start, limit, part, titles).await?;
+        let (rows, total) = self.search(&Searched { filter, query }, start, limit).await?;
         let entries = rows.into_iter().map(|(pass, row)| {
             let (entry, seq) = record(row)?;
             Ok(EntryRecord { rank: pass.rank(), place: seq, ..entry })
         });
-        Ok((entries.collect::<Result<_, _>>()?, total))
-    }
-
-    /// The ways to what has the words in its name, and to the rest.
-    async fn entry_ways(&self, filter: &Filter, query: &Query, total: i64) -> Result<(Way, Way), Error> {
-        if Way::to(total) == Way::Picked || self.dialect() == Dialect::Sqlite {
-            return Ok((Way::Picked, Way::Picked));
-        }
-        let titles = self.total(titles(filter, query, self.dialect()), FOUND_MAX).await?;
-        Ok(Way::to_halves(titles, total))
+        Ok((entries.collect::<Result<_, Error>>()?, total))
     }
 
     /// The categories or industries of what is approved, by name.
@@ -209,13 +193,44 @@ fn columns(entry: &EntryRecord) -> Vec<Value> {
 /// What lists filter by, as the search index knows it.
 fn facets(side: Side, review: Option<&str>, group: Option<&str>) -> Vec<String> {
     let side = Some(facet('h', side.as_str()));
-    let known = [side, review.map(|word| facet('d', word)), group.map(|word| facet('g', word))];
+    let known = [side, review.map(|word| facet('d', word)), group.map(|group| facet('g', group))];
     known.into_iter().flatten().collect()
 }
 
-impl Filter {
+/// Entries that are searched for.
+struct Searched<'a> {
+    filter: &'a Filter,
+    query: &'a Query,
+}
+
+impl Search for Searched<'_> {
+    fn searchable(&self) -> &'static Searchable {
+        &SEARCHABLE
+    }
+
+    fn columns(&self) -> &'static str {
+        COLUMNS
+    }
+
+    fn query(&self) -> Option<&Query> {
+        Some(self.query)
+    }
+
     fn facets(&self) -> Vec<String> {
-        facets(self.side, self.review, self.group.as_deref().map(sort_key).as_deref())
+        let group = self.filter.group.as_deref().map(sort_key);
+        facets(self.filter.side, self.filter.review, group.as_deref())
+    }
+
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    fn beyond(&self, select: Select, _: Dialect) -> Select {
+        select
+    }
+
+    fn filtered(&self, select: Select, dialect: Dialect) -> Select {
+        filtered(select, self.filter, "AND", hidden(dialect))
     }
 }
 
@@ -252,33 +267,9 @@ fn hidden(dialect: Dialect) -> &'static str {
     }
 }
 
-/// A part of what a search finds.
-fn found(filter: &Filter, query: &Query, part: Part, dialect: Dialect) -> Select {
-    let select = SEARCHABLE.found(COLUMNS, &filter.facets(), query, part, dialect);
-    SEARCHABLE.ended(filtered(select, filter, "AND", hidden(dialect)), part, dialect)
-}
-
-/// A row for each entry that has the words in its name.
-fn titles(filter: &Filter, query: &Query, dialect: Dialect) -> Select {
-    counted_by_index(filter, query, Field::Title, dialect)
-}
-
-/// A row for each entry of a list.
-fn counted(filter: &Filter, dialect: Dialect) -> Select {
-    match &filter.search {
-        Some(query) => counted_by_index(filter, query, Field::Text, dialect),
-        None => filtered(Select::new("SELECT 1 AS one FROM directory", []), filter, "WHERE", ""),
-    }
-}
-
-/// A row for each entry that the search index and, if need be, the row itself says to be wanted.
-fn counted_by_index(filter: &Filter, query: &Query, field: Field, dialect: Dialect) -> Select {
-    let (facets, wanted) = (filter.facets(), Some((query, field)));
-    SEARCHABLE.known(&facets, wanted, dialect).unwrap_or_else(|| {
-        let select = Select::new("SELECT 1 AS one FROM directory WHERE", []);
-        let select = SEARCHABLE.picked(select, &facets, wanted, dialect);
-        filtered(select, filter, "AND", hidden(dialect))
-    })
+/// A row for each entry of a list without a search.
+fn counted(filter: &Filter) -> Select {
+    filtered(Select::new("SELECT 1 AS one FROM directory", []), filter, "WHERE", "")
 }
 
 /// A page without a search: the newest first.
@@ -322,21 +313,11 @@ pub(crate) fn selects(dialect: Dialect) -> Vec<Select> {
         Select::new(GROUPS, ["x".into(), 1.into()]),
     ];
     for filter in [plain, approved, group] {
-        selects.push(counted(&filter, dialect));
+        selects.push(counted(&filter));
         selects.push(list(&filter, &Place::Offset(0), 1));
         selects.push(list(&filter, &Place::After(0, 0, "x".into()), 1));
-        for search in ["x", "100% vegan"] {
-            let Some(query) = Query::parse(search) else { continue };
-            let filter = Filter { search: Some(query.clone()), ..filter.clone() };
-            selects.extend([counted(&filter, dialect), titles(&filter, &query, dialect)]);
-            for (pass, way, after) in [
-                (Pass::Title, Way::Picked, None),
-                (Pass::Title, Way::Ordered, Some(1)),
-                (Pass::Rest, Way::Picked, Some(1)),
-                (Pass::Rest, Way::Ordered, None),
-            ] {
-                selects.push(found(&filter, &query, Part { pass, way, after, offset: 0, limit: 1 }, dialect));
-            }
+        for query in ["x", "100% vegan"].into_iter().filter_map(Query::parse) {
+            selects.extend(finding::statements(&Searched { filter: &filter, query: &query }, dialect));
         }
     }
     selects

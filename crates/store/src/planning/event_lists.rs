@@ -5,9 +5,10 @@
 //! Not here: the events themselves (see `events`).
 
 use super::events::{COLUMNS, EventRecord, record};
-use super::search::{Field, Part, Pass, Searchable, Start, Way, facet};
+use super::finding::{self, Search, Start};
+use super::search::{Field, Searchable, facet};
 use crate::sql::{Dialect, Select};
-use crate::totals::{FOUND_MAX, TOTAL_MAX};
+use crate::totals::{SURE, TOTAL_MAX};
 use crate::value::Value;
 use crate::{Error, Store};
 use openevent_domain::ambient::Millis;
@@ -175,9 +176,9 @@ impl Listing {
         asked.into_iter().flatten().map(Facet::token).collect()
     }
 
-    /// The search, when it is what the list is ordered by.
-    fn ranking(&self) -> Option<&Query> {
-        self.filter.search.as_ref().filter(|_| self.sort == Sort::Relevance)
+    /// Whether it is ordered by how well what is searched for is found.
+    fn is_ranked(&self) -> bool {
+        self.filter.search.is_some() && self.sort == Sort::Relevance
     }
 
     /// Whether only the search index knows all that is asked for.
@@ -207,6 +208,48 @@ impl Listing {
     }
 }
 
+impl Search for Listing {
+    fn searchable(&self) -> &'static Searchable {
+        &SEARCHABLE
+    }
+
+    fn columns(&self) -> &'static str {
+        COLUMNS
+    }
+
+    fn query(&self) -> Option<&Query> {
+        self.filter.search.as_ref()
+    }
+
+    fn facets(&self) -> Vec<String> {
+        Self::facets(self)
+    }
+
+    fn has_more(&self) -> bool {
+        self.filter.has_time()
+    }
+
+    fn beyond(&self, select: Select, dialect: Dialect) -> Select {
+        in_time(select, &self.filter, unindexed(dialect))
+    }
+
+    fn filtered(&self, select: Select, dialect: Dialect) -> Select {
+        let word = format!("AND {}", unindexed(dialect));
+        filtered(of_audience(select, &self.audience, &word), &self.filter, &[], dialect)
+    }
+}
+
+/// How a list comes to its rows.
+#[derive(Clone, Debug)]
+enum Way {
+    /// In its order, looking at each row whether it fits.
+    Ordered,
+    /// Those that fit, by an index that knows them, sorted afterwards.
+    Picked,
+    /// Those with these numbers, sorted afterwards.
+    Named(Vec<i64>),
+}
+
 impl Store {
     /// A page of a list.
     pub async fn events(
@@ -215,8 +258,10 @@ impl Store {
         place: &Place,
         limit: i64,
     ) -> Result<Vec<EventRecord>, Error> {
-        let total = if listing.has_index() { i64::MAX } else { self.events_count(listing).await? };
-        self.events_of(listing, place, limit, total).await
+        if listing.has_index() {
+            return self.events_by(listing, place, limit, &Way::Ordered).await;
+        }
+        Ok(self.events_page(listing, place, limit).await?.0)
     }
 
     /// A page of a list, and how many rows the list has (see [`Self::events_count`]).
@@ -226,55 +271,58 @@ impl Store {
         place: &Place,
         limit: i64,
     ) -> Result<(Vec<EventRecord>, i64), Error> {
-        let total = self.events_count(listing).await?;
-        Ok((self.events_of(listing, place, limit, total).await?, total))
+        if listing.is_ranked() {
+            return self.events_found(listing, place, limit).await;
+        }
+        let (way, total) = if listing.is_wide() {
+            let tally = self.tally(listing).await?;
+            let way = tally.picks.map_or(Way::Ordered, |picks| Way::Named(picks.seqs().to_vec()));
+            (way, tally.total)
+        } else {
+            let total = self.events_count(listing).await?;
+            let is_few = total < SURE && !listing.has_index();
+            (if is_few { Way::Picked } else { Way::Ordered }, total)
+        };
+        Ok((self.events_by(listing, place, limit, &way).await?, total))
     }
 
     /// How many a list has: exactly up to 2000, at most 100 000 (10 000 where the search index is asked), and of long
     /// lists as it was some seconds ago.
     pub async fn events_count(&self, listing: &Listing) -> Result<i64, Error> {
-        let max = if listing.is_wide() { FOUND_MAX } else { TOTAL_MAX };
-        self.total(counted(listing, self.dialect()), max).await
+        if listing.is_wide() {
+            return Ok(self.tally(listing).await?.total);
+        }
+        self.total(counted(listing, self.dialect()), TOTAL_MAX).await
     }
 
-    async fn events_of(
+    async fn events_by(
         &self,
         listing: &Listing,
         place: &Place,
         limit: i64,
-        total: i64,
+        way: &Way,
     ) -> Result<Vec<EventRecord>, Error> {
-        let Some(query) = listing.ranking() else {
-            let way = if listing.has_index() { Way::Ordered } else { Way::to(total) };
-            let rows = self.rows(list(listing, place, limit, way, self.dialect())).await?;
-            return rows.into_iter().map(|row| record(row, listing.sort).map(|(record, _)| record)).collect();
-        };
+        let rows = self.rows(list(listing, place, limit, way, self.dialect())).await?;
+        rows.into_iter().map(|row| record(row, listing.sort).map(|(record, _)| record)).collect()
+    }
+
+    async fn events_found(
+        &self,
+        listing: &Listing,
+        place: &Place,
+        limit: i64,
+    ) -> Result<(Vec<EventRecord>, i64), Error> {
         let start = match place {
             Place::Offset(rows) => Start::Offset(*rows),
             Place::After(Key::Rank(rank, seq), _) => Start::After(*rank, *seq),
             Place::After(..) => return Err(Error::corrupt("a place in a search has a rank")),
         };
-        let ways = self.ways(listing, query, total).await?;
-        let part = |pass: Pass, after, offset, limit| {
-            let way = if pass == Pass::Title { ways.0 } else { ways.1 };
-            found(listing, query, Part { pass, way, after, offset, limit }, self.dialect())
-        };
-        let titles = titles(listing, query, self.dialect());
-        let rows = self.found(start, limit, part, titles).await?;
+        let (rows, total) = self.search(listing, start, limit).await?;
         let ranked = rows.into_iter().map(|(pass, row)| {
             let (record, seq) = record(row, Sort::Relevance)?;
             Ok(EventRecord { key: Key::Rank(pass.rank(), seq), ..record })
         });
-        ranked.collect()
-    }
-
-    /// The ways to what has the words in its title, and to the rest.
-    async fn ways(&self, listing: &Listing, query: &Query, total: i64) -> Result<(Way, Way), Error> {
-        if Way::to(total) == Way::Picked || self.dialect() == Dialect::Sqlite {
-            return Ok((Way::Picked, Way::Picked));
-        }
-        let titles = self.total(titles(listing, query, self.dialect()), FOUND_MAX).await?;
-        Ok(Way::to_halves(titles, total))
+        Ok((ranked.collect::<Result<_, Error>>()?, total))
     }
 }
 
@@ -300,60 +348,41 @@ fn filtered(select: Select, filter: &Filter, seen: &[&str], dialect: Dialect) ->
     let name = |column: &str| {
         if seen.contains(&column) { column.to_owned() } else { format!("{}{column}", unindexed(dialect)) }
     };
-    select
+    let select = select
         .and_maybe(&format!("{} =", name("status")), filter.status.map(Status::as_str))
         .and_maybe(&format!("{} =", name("event_type")), filter.event_type.as_deref())
         .and_maybe(&format!("{} =", name("location_type")), filter.location_type.map(LocationType::as_str))
         .and_maybe(&format!("{} =", name("is_public")), filter.is_public)
         .and_maybe(&format!("{} =", name("seeking_vendors")), filter.seeking_vendors)
-        .and_maybe(&format!("{} =", name("seeking_sponsors")), filter.seeking_sponsors)
-        .and_maybe(&format!("{} >=", name("starts_at")), filter.from)
-        .and_maybe(&format!("{} <=", name("starts_at")), filter.to)
+        .and_maybe(&format!("{} =", name("seeking_sponsors")), filter.seeking_sponsors);
+    in_time(select, filter, if seen.contains(&"starts_at") { "" } else { unindexed(dialect) })
 }
 
-/// A part of what a search finds, in its own order.
-fn found(listing: &Listing, query: &Query, part: Part, dialect: Dialect) -> Select {
-    let select = SEARCHABLE.found(COLUMNS, &listing.facets(), query, part, dialect);
-    let hidden = format!("AND {}", unindexed(dialect));
-    let select = of_audience(select, &listing.audience, &hidden);
-    SEARCHABLE.ended(filtered(select, &listing.filter, &[], dialect), part, dialect)
+/// The filters by time; `hidden` is put before the column.
+fn in_time(select: Select, filter: &Filter, hidden: &str) -> Select {
+    select
+        .and_maybe(&format!("{hidden}starts_at >="), filter.from)
+        .and_maybe(&format!("{hidden}starts_at <="), filter.to)
 }
 
-/// A row for each event that has the words in its title.
-fn titles(listing: &Listing, query: &Query, dialect: Dialect) -> Select {
-    counted_by_index(listing, Some((query, Field::Title)), dialect)
-}
-
-/// A row for each event of a list.
+/// A row for each event of a list that needs no search index.
 fn counted(listing: &Listing, dialect: Dialect) -> Select {
-    let filter = &listing.filter;
-    if listing.is_wide() {
-        let query = filter.search.as_ref().map(|query| (query, Field::Text));
-        return counted_by_index(listing, query, dialect);
-    }
-    let seen: &[&str] = if filter.has_time() { &["starts_at"] } else { &["status"] };
-    let select = of_audience(Select::new("SELECT 1 AS one FROM events", []), &listing.audience, "WHERE ");
-    filtered(select, filter, seen, dialect)
+    narrow(Select::new("SELECT 1 AS one FROM events", []), listing, dialect)
 }
 
-/// A row for each event that the search index and, if need be, the row itself says to be wanted.
-fn counted_by_index(listing: &Listing, query: Option<(&Query, Field)>, dialect: Dialect) -> Select {
-    let (filter, facets) = (&listing.filter, listing.facets());
-    let known = if filter.has_time() { None } else { SEARCHABLE.known(&facets, query, dialect) };
-    known.unwrap_or_else(|| {
-        let select = Select::new("SELECT 1 AS one FROM events WHERE", []);
-        let select = SEARCHABLE.picked(select, &facets, query, dialect);
-        let hidden = format!("AND {}", unindexed(dialect));
-        filtered(of_audience(select, &listing.audience, &hidden), filter, &[], dialect)
-    })
+/// The rows of a list that needs no search index, by the index of their time or their status.
+fn narrow(select: Select, listing: &Listing, dialect: Dialect) -> Select {
+    let seen: &[&str] = if listing.filter.has_time() { &["starts_at"] } else { &["status"] };
+    filtered(of_audience(select, &listing.audience, "WHERE "), &listing.filter, seen, dialect)
 }
 
 /// A page in the order of a column.
-fn list(listing: &Listing, place: &Place, limit: i64, way: Way, dialect: Dialect) -> Select {
+fn list(listing: &Listing, place: &Place, limit: i64, way: &Way, dialect: Dialect) -> Select {
     let select = Select::new(COLUMNS, []).then("seq FROM events");
     let select = match way {
         Way::Ordered => gone_through(select, listing, dialect),
-        Way::Picked => picked(select, listing, dialect),
+        Way::Picked => narrow(select, listing, dialect),
+        Way::Named(seqs) => listing.named(seqs, dialect),
     };
     let (beyond, end) = match listing.direction {
         Direction::Ascending => (">", "ASC"),
@@ -374,9 +403,9 @@ fn list(listing: &Listing, place: &Place, limit: i64, way: Way, dialect: Dialect
     // What is picked is sorted: an index in this order would be gone through from end to end.
     let order = match (way, dialect) {
         (Way::Ordered, _) => column.to_owned(),
-        (Way::Picked, Dialect::Sqlite) => format!("+{column}"),
-        (Way::Picked, Dialect::Postgres) if listing.sort == Sort::Title => format!("({column} || '')"),
-        (Way::Picked, Dialect::Postgres) => format!("({column} + 0)"),
+        (_, Dialect::Sqlite) => format!("+{column}"),
+        (_, Dialect::Postgres) if listing.sort == Sort::Title => format!("({column} || '')"),
+        (_, Dialect::Postgres) => format!("({column} + 0)"),
     };
     select
         .then(&format!("ORDER BY {order} {end}, id {end}"))
@@ -399,39 +428,23 @@ fn gone_through(select: Select, listing: &Listing, dialect: Dialect) -> Select {
     }
 }
 
-/// The rows of a list, by an index that knows them.
-fn picked(select: Select, listing: &Listing, dialect: Dialect) -> Select {
-    let filter = &listing.filter;
-    if !listing.is_wide() {
-        let seen: &[&str] = if filter.has_time() { &["starts_at"] } else { &["status"] };
-        return filtered(of_audience(select, &listing.audience, "WHERE "), filter, seen, dialect);
-    }
-    let query = filter.search.as_ref().map(|query| (query, Field::Text));
-    let select = SEARCHABLE.picked(select.then("WHERE"), &listing.facets(), query, dialect);
-    let hidden = format!("AND {}", unindexed(dialect));
-    filtered(of_audience(select, &listing.audience, &hidden), filter, &[], dialect)
-}
-
 /// Every statement of a listing.
 fn statements(listing: &Listing, key: Key, dialect: Dialect) -> Vec<Select> {
-    let mut all = vec![counted(listing, dialect).then_arg("LIMIT", 1)];
-    if let Some(query) = listing.ranking() {
-        for (pass, way, after) in [
-            (Pass::Title, Way::Picked, None),
-            (Pass::Title, Way::Ordered, Some(1)),
-            (Pass::Rest, Way::Picked, Some(1)),
-            (Pass::Rest, Way::Ordered, None),
-        ] {
-            all.push(found(listing, query, Part { pass, way, after, offset: 0, limit: 1 }, dialect));
-        }
-        all.push(titles(listing, query, dialect).then_arg("LIMIT", 1));
-        return all;
+    if listing.is_ranked() {
+        return finding::statements(listing, dialect);
+    }
+    let (mut all, mut ways) = (Vec::new(), vec![Way::Ordered]);
+    if listing.is_wide() {
+        all.extend(finding::statements(listing, dialect));
+        ways.push(Way::Named(vec![1, 2]));
+    } else {
+        all.push(counted(listing, dialect).then_arg("LIMIT", 1));
+        ways.extend((!listing.has_index()).then_some(Way::Picked));
     }
     let after = Place::After(key, EventId::trusted("x".into()));
-    let ways: &[Way] = if listing.has_index() { &[Way::Ordered] } else { &[Way::Ordered, Way::Picked] };
-    for way in ways {
+    for way in &ways {
         for place in [&Place::Offset(0), &after] {
-            all.push(list(listing, place, 1, *way, dialect));
+            all.push(list(listing, place, 1, way, dialect));
         }
     }
     all

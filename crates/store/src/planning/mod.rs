@@ -8,6 +8,7 @@ pub mod applications;
 pub mod directory;
 pub(crate) mod event_lists;
 pub mod events;
+pub(crate) mod finding;
 pub(crate) mod lookup;
 pub mod parts;
 mod search;

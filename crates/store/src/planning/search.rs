@@ -1,23 +1,30 @@
 //! Full-text search in the words of each database.
 //!
 //! Invariant: both find the same rows in the same order: those that have every term in their title, then the others,
-//! each the newest first. A page costs about the same however much is found (see `docs/planning.md`). Terms are ASCII
-//! letters and digits, so nothing in them is syntax.
-//! Not here: turning text into tokens (the domain's `planning::search`).
+//! each the newest first. Terms are ASCII letters and digits, so nothing in them is syntax.
+//! Not here: turning text into tokens (the domain's `planning::search`), how much of an index is read (see `finding`).
 
 use crate::sql::{Dialect, Select};
-use crate::totals::FOUND_MAX;
-use crate::value::Row;
-use crate::{Error, Store};
 use openevent_domain::planning::search::{Query, searchable};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Up to so many rows are taken from the search index and sorted; where there are more, the rows are gone through in
-/// the order of the list, since enough of them fit.
-pub(crate) const PICKED_MAX: i64 = 2_000;
 /// The longest beginnings of tokens that the index on SQLite holds besides the whole ones: see its `prefix`.
 const PREFIX_BYTES_MAX: usize = 12;
+/// The index on PostgreSQL is asked for no more words in the place of a beginning.
+const WORDS_MAX: usize = 64;
 /// Between two texts, so that no phrase begins in one and ends in the other.
 const BORDER: &str = " q ";
+/// What the index on PostgreSQL is of, to the letter.
+const FOUND: &str = "(search || array_to_tsvector(ARRAY[\
+    'n9x' || (seq >> 9)::text, 'n11x' || (seq >> 11)::text, 'n13x' || (seq >> 13)::text, \
+    'n15x' || (seq >> 15)::text, 'n17x' || (seq >> 17)::text, 'n19x' || (seq >> 19)::text, \
+    'n21x' || (seq >> 21)::text, 'n23x' || (seq >> 23)::text, 'n25x' || (seq >> 25)::text, \
+    'n27x' || (seq >> 27)::text, 'n29x' || (seq >> 29)::text])) \
+    @@ to_tsquery('simple',";
+/// How long the stretches are that it knows: so many bits of `seq` are left out.
+const SHIFTS: [u32; 11] = [9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29];
+/// It is asked for no more of them at once: it compares with each.
+const STRETCHES_MAX: i64 = 4;
 
 /// A searchable table, and its search index on SQLite.
 pub(crate) struct Searchable {
@@ -50,45 +57,103 @@ impl Pass {
     }
 }
 
-/// How a list comes to its rows.
+/// How much of what a search finds is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// In its order, looking at each row whether it fits.
-    Ordered,
-    /// Those that fit, by an index that knows them, sorted afterwards.
-    Picked,
+pub(crate) enum Sought {
+    /// All of it.
+    All,
+    /// A half.
+    Half(Pass),
 }
 
-impl Way {
-    /// The way to so many rows.
-    pub(crate) fn to(total: i64) -> Self {
-        if total <= PICKED_MAX { Self::Picked } else { Self::Ordered }
+impl Sought {
+    /// Where the terms have to be.
+    fn field(self) -> Field {
+        if self == Self::Half(Pass::Title) { Field::Title } else { Field::Text }
     }
 
-    /// The ways to what has the words in its title, and to the rest of all that was found.
-    pub(crate) fn to_halves(titles: i64, total: i64) -> (Self, Self) {
-        let rest = if total < FOUND_MAX { Self::to(total - titles) } else { Self::Ordered };
-        (Self::to(titles), rest)
+    /// Whether titles must not have them.
+    fn is_rest(self) -> bool {
+        self == Self::Half(Pass::Rest)
     }
 }
 
-/// The part of a search's result that a statement is to give: after the row with this `seq`, if any.
+/// A part of the index: what is sought there comes the newest first.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Part {
-    pub(crate) pass: Pass,
-    pub(crate) way: Way,
-    pub(crate) after: Option<i64>,
-    pub(crate) offset: i64,
+pub(crate) struct Bite {
+    /// Only rows that are older than this one.
+    pub(crate) below: Option<i64>,
+    /// Only these, on PostgreSQL.
+    pub(crate) stretches: Option<Stretches>,
+    /// No more.
     pub(crate) limit: i64,
 }
 
-/// Where the page of a search begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Start {
-    /// After so many rows.
-    Offset(i64),
-    /// After the row of this rank and `seq`.
-    After(i64, i64),
+/// Stretches of rows in sequence, as the index on PostgreSQL knows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretches {
+    shift: u32,
+    first: i64,
+    last: i64,
+}
+
+impl Stretches {
+    /// So many rows below this one, or some more; fewer where that would be too many stretches. `None` is all there are.
+    pub(crate) fn of(rows: i64, below: i64) -> Option<Self> {
+        if rows >= below {
+            return None;
+        }
+        let spans = |shift: u32| Self { shift, first: (below - rows) >> shift, last: (below - 1) >> shift };
+        let fits = |all: &Self| all.last - all.first < STRETCHES_MAX;
+        let clipped = || {
+            let all = spans(SHIFTS[SHIFTS.len() - 1]);
+            Self { first: all.last - STRETCHES_MAX + 1, ..all }
+        };
+        Some(SHIFTS.into_iter().map(spans).find(fits).unwrap_or_else(clipped))
+    }
+
+    /// The oldest row in them.
+    pub(crate) fn from(self) -> i64 {
+        self.first << self.shift
+    }
+
+    fn tokens(self) -> String {
+        let tokens = (self.first..=self.last).map(|n| format!("n{}x{n}", self.shift));
+        format!("({})", tokens.collect::<Vec<_>>().join(" | "))
+    }
+}
+
+/// The words there are, by what they begin with. Of a beginning that is not among them there are many.
+#[derive(Debug, Default)]
+pub(crate) struct Words(BTreeMap<String, Vec<String>>);
+
+impl Words {
+    /// The beginnings that a query asks for, in titles and in texts.
+    pub(crate) fn beginnings(query: &Query) -> Vec<String> {
+        beginnings(query, Field::Title).chain(beginnings(query, Field::Text)).collect()
+    }
+
+    /// Of words that begin in one of these ways.
+    pub(crate) fn new(beginnings: Vec<String>, words: &BTreeSet<String>) -> Self {
+        let with = |beginning: String| {
+            let words = words.range(beginning.clone()..).take_while(|word| word.starts_with(&beginning));
+            let words: Vec<String> = words.cloned().collect();
+            (beginning, words)
+        };
+        let all = beginnings.into_iter().map(with);
+        Self(all.filter(|(_, words)| words.len() <= WORDS_MAX).collect())
+    }
+
+    /// Whether there is nothing to be found where the words of a query may be.
+    pub(crate) fn is_hopeless(&self, query: &Query, sought: Sought) -> bool {
+        beginnings(query, sought.field()).any(|beginning| self.0.get(&beginning).is_some_and(Vec::is_empty))
+    }
+
+    /// Whether some words have to be looked for in rows.
+    pub(crate) fn lack_some(&self, query: &Query, sought: Sought) -> bool {
+        let lacks = |field| beginnings(query, field).any(|beginning| !self.0.contains_key(&beginning));
+        lacks(sought.field()) || (sought.is_rest() && lacks(Field::Title))
+    }
 }
 
 /// A token that stands for the value of a column: a letter for the column, a hash for the value.
@@ -125,6 +190,12 @@ fn terms(query: &Query, field: Field) -> Vec<Vec<String>> {
     query.terms().iter().map(|term| term.iter().map(token).collect()).collect()
 }
 
+/// What the words begin with that may go on.
+fn beginnings(query: &Query, field: Field) -> impl Iterator<Item = String> {
+    let last = terms(query, field).into_iter().filter_map(|mut term| term.pop());
+    last.filter(|token| goes_on(token))
+}
+
 /// Signs have an end, words may go on.
 fn goes_on(token: &str) -> bool {
     token.starts_with(['w', 't'])
@@ -137,52 +208,6 @@ fn is_exact(query: &Query) -> bool {
 }
 
 impl Searchable {
-    /// A condition: the row has these facets and, in this field, every term; by the search index.
-    pub(crate) fn picked(
-        &self,
-        select: Select,
-        facets: &[String],
-        query: Option<(&Query, Field)>,
-        dialect: Dialect,
-    ) -> Select {
-        let Self { table, index } = self;
-        match dialect {
-            Dialect::Sqlite => {
-                let found = format!("{table}.seq IN (SELECT rowid FROM {index} WHERE {index} MATCH");
-                let select = select.then_arg(&found, match_text(facets, query)).then(")");
-                match query {
-                    Some((query, field)) => self.tested(select.then("AND"), query, field, dialect),
-                    None => select,
-                }
-            }
-            Dialect::Postgres => {
-                select.then_arg("search @@ to_tsquery('simple',", tsquery(facets, query)).then(")")
-            }
-        }
-    }
-
-    /// A row for each that has these facets and, in this field, every term, where the search index alone knows them:
-    /// then no row is read.
-    pub(crate) fn known(
-        &self,
-        facets: &[String],
-        query: Option<(&Query, Field)>,
-        dialect: Dialect,
-    ) -> Option<Select> {
-        let Self { table, index } = self;
-        match dialect {
-            Dialect::Sqlite if query.is_none_or(|(query, _)| is_exact(query)) => {
-                let found = format!("SELECT rowid FROM {index} WHERE {index} MATCH");
-                Some(Select::new("", []).then_arg(&found, match_text(facets, query)))
-            }
-            Dialect::Sqlite => None,
-            Dialect::Postgres => {
-                let select = Select::new(&format!("SELECT FROM {table} WHERE"), []);
-                Some(self.picked(select, facets, query, dialect))
-            }
-        }
-    }
-
     /// A condition on the row itself: it has every term in this field. No index is asked.
     pub(crate) fn tested(&self, select: Select, query: &Query, field: Field, dialect: Dialect) -> Select {
         let table = self.table;
@@ -195,103 +220,152 @@ impl Searchable {
                 };
                 terms(query, field).into_iter().fold(select.then("(TRUE"), test).then(")")
             }
-            Dialect::Postgres => select
-                .then_arg("((search @@ to_tsquery('simple',", tsquery(&[], Some((query, field))))
-                .then(")) IS TRUE)"),
+            Dialect::Postgres => {
+                let wanted = all_of(terms(query, field).iter().filter_map(|term| phrase(term, None)));
+                select.then_arg("((search @@ to_tsquery('simple',", wanted).then(")) IS TRUE)")
+            }
         }
     }
 
-    /// The beginning of a statement that gives a part of what a search finds, up to where its conditions on columns
-    /// follow as `AND …`; [`Self::ended`] is its end.
-    pub(crate) fn found(
+    /// The same of rows of some half.
+    fn tested_of(&self, select: Select, query: &Query, sought: Sought, dialect: Dialect) -> Select {
+        let select = self.tested(select.then("AND"), query, sought.field(), dialect);
+        if sought.is_rest() {
+            self.tested(select.then("AND NOT"), query, Field::Title, dialect)
+        } else {
+            select
+        }
+    }
+
+    /// The beginning of a statement that gives rows by their `seq`, up to where conditions on columns follow as `AND …`.
+    pub(crate) fn named(
         &self,
         columns: &str,
-        facets: &[String],
-        query: &Query,
-        part: Part,
+        seqs: &[i64],
+        query: Option<&Query>,
         dialect: Dialect,
     ) -> Select {
-        let Self { table, index } = self;
-        let select = Select::new(columns, []).then(&format!("{table}.seq FROM"));
-        let field = if part.pass == Pass::Title { Field::Title } else { Field::Text };
-        let wanted = Some((query, field));
-        let select = match (dialect, part.way) {
-            (Dialect::Sqlite, _) => {
-                let from =
-                    format!("{index} CROSS JOIN {table} ON {table}.seq = {index}.rowid WHERE {index} MATCH");
-                let select = select.then_arg(&from, match_text(facets, wanted)).then("AND");
-                self.tested(select, query, field, dialect)
-            }
-            (Dialect::Postgres, Way::Picked) => {
-                let mut wanted = tsquery(facets, wanted);
-                if part.pass == Pass::Rest {
-                    wanted = format!("{wanted} & !({})", tsquery(&[], Some((query, Field::Title))));
-                }
-                select.then_arg(&format!("{table} WHERE search @@ to_tsquery('simple',"), wanted).then(")")
-            }
-            (Dialect::Postgres, Way::Ordered) => {
-                self.tested(select.then(&format!("{table} WHERE")), query, field, dialect)
-            }
-        };
-        let is_told = part.pass == Pass::Title || (dialect, part.way) == (Dialect::Postgres, Way::Picked);
-        let select =
-            if is_told { select } else { self.tested(select.then("AND NOT"), query, Field::Title, dialect) };
-        match (part.after, dialect) {
-            (None, _) => select,
-            (Some(seq), Dialect::Sqlite) => select.then_arg(&format!("AND {index}.rowid <"), seq),
-            (Some(seq), Dialect::Postgres) => select.then_arg("AND seq <", seq),
+        let table = self.table;
+        let select = Select::new(columns, []).then(&format!("{table}.seq FROM {table} WHERE TRUE"));
+        let select = select.and_among_numbers(&format!("{table}.seq"), seqs, dialect);
+        match query {
+            Some(query) => self.tested(select.then("AND"), query, Field::Text, dialect),
+            None => select,
         }
     }
 
-    /// The end of what [`Self::found`] began.
-    pub(crate) fn ended(&self, select: Select, part: Part, dialect: Dialect) -> Select {
-        let order = match (dialect, part.way) {
-            (Dialect::Sqlite, _) => format!("{}.rowid", self.index),
-            (Dialect::Postgres, Way::Ordered) => "seq".to_owned(),
-            // No index is in this order, so none is gone through for it.
-            (Dialect::Postgres, Way::Picked) => "(seq + 0)".to_owned(),
+    /// The `seq` of rows that have these facets and the terms, the newest first, by the index on SQLite. `beyond` adds
+    /// conditions that it does not know.
+    pub(crate) fn gathered_on_sqlite(
+        &self,
+        facets: &[String],
+        wanted: Option<(&Query, Sought)>,
+        beyond: Option<&dyn Fn(Select) -> Select>,
+        bite: &Bite,
+    ) -> Select {
+        let Self { table, index } = self;
+        let is_exact = wanted.is_none_or(|(query, _)| is_exact(query));
+        let found = match_text(facets, wanted, is_exact);
+        let select = Select::new("SELECT", []);
+        let select = if is_exact && beyond.is_none() {
+            select.then_arg(&format!("{index}.rowid FROM {index} WHERE {index} MATCH"), found)
+        } else {
+            let joined = format!(
+                "{index}.rowid FROM {index} CROSS JOIN {table} ON {table}.seq = {index}.rowid WHERE {index} MATCH"
+            );
+            let select = select.then_arg(&joined, found);
+            let select = match wanted {
+                Some((query, sought)) if !is_exact => self.tested_of(select, query, sought, Dialect::Sqlite),
+                _ => select,
+            };
+            match beyond {
+                Some(beyond) => beyond(select),
+                None => select,
+            }
         };
         select
-            .then(&format!("ORDER BY {order} DESC"))
-            .then_arg("LIMIT", part.limit)
-            .then_arg("OFFSET", part.offset)
+            .and_maybe(&format!("{index}.rowid <"), bite.below)
+            .then(&format!("ORDER BY {index}.rowid DESC"))
+            .then_arg("LIMIT", bite.limit)
     }
-}
 
-impl Store {
-    /// A page of what a search finds. `part` makes the statement for a part of it; `titles` gives a row for each
-    /// that has every term in its title.
-    pub(crate) async fn found(
+    /// The same on PostgreSQL. Beginnings are asked for as the words that there are, and those that stand for many are
+    /// looked for in the rows; without `words`, the index is asked for all beginnings as they are.
+    pub(crate) fn gathered_on_postgres(
         &self,
-        start: Start,
-        limit: i64,
-        part: impl Fn(Pass, Option<i64>, i64, i64) -> Select,
-        titles: Select,
-    ) -> Result<Vec<(Pass, Row)>, Error> {
-        let (mut offset, after) = match start {
-            Start::Offset(rows) => (rows, None),
-            Start::After(rank, seq) => (0, Some((rank, seq))),
+        facets: &[String],
+        wanted: Option<(&Query, Sought)>,
+        words: Option<&Words>,
+        beyond: Option<&dyn Fn(Select) -> Select>,
+        bite: &Bite,
+    ) -> Select {
+        let select = Select::new("SELECT seq FROM", []);
+        // No index is in this order, so none is gone through for it.
+        self.picked(select, facets, wanted, words, beyond, bite.stretches)
+            .and_maybe("(seq + 0) <", bite.below)
+            .then("ORDER BY (seq + 0) DESC")
+            .then_arg("LIMIT", bite.limit)
+    }
+
+    /// A row for each of them. It has no columns: where all of a page is visible, PostgreSQL does not even read it.
+    pub(crate) fn counted_on_postgres(
+        &self,
+        facets: &[String],
+        wanted: Option<(&Query, Sought)>,
+        words: Option<&Words>,
+        beyond: Option<&dyn Fn(Select) -> Select>,
+        stretches: Option<Stretches>,
+    ) -> Select {
+        self.picked(Select::new("SELECT FROM", []), facets, wanted, words, beyond, stretches)
+    }
+
+    fn picked(
+        &self,
+        select: Select,
+        facets: &[String],
+        wanted: Option<(&Query, Sought)>,
+        words: Option<&Words>,
+        beyond: Option<&dyn Fn(Select) -> Select>,
+        stretches: Option<Stretches>,
+    ) -> Select {
+        let mut asked = facets.to_vec();
+        asked.extend(stretches.map(Stretches::tokens));
+        let mut is_tested = false;
+        if let Some((query, sought)) = wanted {
+            let phrases = |field| terms(query, field).into_iter().map(|term| phrase(&term, words));
+            is_tested = words.is_some_and(|words| words.lack_some(query, sought));
+            asked.extend(phrases(sought.field()).flatten());
+            if sought.is_rest() && !is_tested {
+                asked.push(format!("!({})", all_of(phrases(Field::Title).flatten())));
+            }
+        }
+        let select = select.then_arg(&format!("{} WHERE {FOUND}", self.table), all_of(asked)).then(")");
+        let select = match wanted {
+            Some((query, sought)) if is_tested => self.tested_of(select, query, sought, Dialect::Postgres),
+            _ => select,
         };
-        let after_in = |pass: Pass| after.filter(|(rank, _)| *rank == pass.rank()).map(|(_, seq)| seq);
-        let mut found = Vec::new();
-        if after.is_none_or(|(rank, _)| rank == Pass::Title.rank()) {
-            let rows = self.rows(part(Pass::Title, after_in(Pass::Title), offset, limit)).await?;
-            found.extend(rows.into_iter().map(|row| (Pass::Title, row)));
-            offset =
-                if found.is_empty() && offset > 0 { offset - self.count(titles, offset).await? } else { 0 };
+        match beyond {
+            Some(beyond) => beyond(select),
+            None => select,
         }
-        let left = limit - found.len() as i64;
-        if left > 0 {
-            let rows = self.rows(part(Pass::Rest, after_in(Pass::Rest), offset, left)).await?;
-            found.extend(rows.into_iter().map(|row| (Pass::Rest, row)));
-        }
-        Ok(found)
+    }
+
+    /// On PostgreSQL: the newest row, and the words there are with each of these beginnings.
+    pub(crate) fn reckoned(&self, beginnings: &[String]) -> Select {
+        let newest = Select::new(&format!("SELECT NULL AS word, MAX(seq) FROM {}", self.table), []);
+        beginnings.iter().fold(newest, |select, beginning| {
+            select
+                .then_arg("UNION ALL (SELECT word, NULL FROM search_words WHERE word >=", beginning.as_str())
+                .then_arg("AND word <", format!("{beginning}~"))
+                .then_arg("ORDER BY word LIMIT", WORDS_MAX as i64 + 1)
+                .then(")")
+        })
     }
 }
 
 /// FTS5: facets, and phrases whose last token may go on, joined by AND. Of a longer beginning than it knows, the index
 /// is asked for as much as it knows, and the rows themselves for the rest.
-fn match_text(facets: &[String], query: Option<(&Query, Field)>) -> String {
+fn match_text(facets: &[String], wanted: Option<(&Query, Sought)>, is_exact: bool) -> String {
     let phrase = |mut tokens: Vec<String>| {
         let last = tokens.last_mut().filter(|token| goes_on(token));
         let beginning = last.map_or("", |token| {
@@ -300,36 +374,104 @@ fn match_text(facets: &[String], query: Option<(&Query, Field)>) -> String {
         });
         format!("\"{}\"{beginning}", tokens.join(" "))
     };
-    let facets = facets.iter().map(|facet| format!("\"{facet}\""));
-    let terms = query.map(|(query, field)| terms(query, field)).unwrap_or_default();
-    facets.chain(terms.into_iter().map(phrase)).collect::<Vec<_>>().join(" AND ")
+    let phrases = |query, field| terms(query, field).into_iter().map(phrase);
+    let mut all: Vec<String> = facets.iter().map(|facet| format!("\"{facet}\"")).collect();
+    let Some((query, sought)) = wanted else { return all.join(" AND ") };
+    all.extend(phrases(query, sought.field()));
+    if sought.is_rest() && is_exact {
+        let titles: Vec<String> = phrases(query, Field::Title).collect();
+        format!("({}) NOT ({})", all.join(" AND "), titles.join(" AND "))
+    } else {
+        all.join(" AND ")
+    }
 }
 
-/// `tsquery`: facets, and tokens that follow each other, the last of which may go on.
-fn tsquery(facets: &[String], query: Option<(&Query, Field)>) -> String {
-    let phrase = |tokens: Vec<String>| {
-        let beginning = if tokens.last().is_some_and(|token| goes_on(token)) { ":*" } else { "" };
-        format!("({}{beginning})", tokens.join(" <-> "))
+/// A phrase of a `tsquery`: tokens that follow each other, the last of which may go on to the words that there are;
+/// `None` where these are many.
+fn phrase(tokens: &[String], words: Option<&Words>) -> Option<String> {
+    let (last, before) = tokens.split_last()?;
+    let last = match words {
+        _ if !goes_on(last) => last.clone(),
+        None => format!("{last}:*"),
+        Some(words) => match words.0.get(last)?.as_slice() {
+            [] => last.clone(),
+            words => format!("({})", words.join(" | ")),
+        },
     };
-    let terms = query.map(|(query, field)| terms(query, field)).unwrap_or_default();
-    facets.iter().cloned().chain(terms.into_iter().map(phrase)).collect::<Vec<_>>().join(" & ")
+    let followed = before.iter().cloned().chain([last]).collect::<Vec<_>>();
+    Some(format!("({})", followed.join(" <-> ")))
+}
+
+fn all_of(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().collect::<Vec<_>>().join(" & ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ALL: Sought = Sought::All;
+    const TITLE: Sought = Sought::Half(Pass::Title);
+    const REST: Sought = Sought::Half(Pass::Rest);
+
+    fn asked(facets: &[String], query: &Query, sought: Sought, words: Option<&Words>) -> String {
+        let all = Bite { below: None, stretches: None, limit: 1 };
+        let searchable = Searchable { table: "t", index: "i" };
+        let select = searchable.gathered_on_postgres(facets, Some((query, sought)), words, None, &all);
+        let Some(crate::value::Value::Text(text)) = select.args.first() else { panic!("{select:?}") };
+        text.clone()
+    }
+
     #[test]
     fn a_query_has_a_text_for_each_database() {
         let query = Query::parse("100% vegan").expect("terms");
         let facets = [facet('d', "draft")];
-        let text = Some((&query, Field::Text));
-        assert_eq!(
-            match_text(&facets, text),
-            format!("\"{}\" AND \"w100 s25q\" AND \"wvegan\" *", facets[0])
+        let [draft] = &facets;
+        let on_sqlite = |sought| match_text(&facets, Some((&query, sought)), true);
+        let text = format!("\"{draft}\" AND \"w100 s25q\" AND \"wvegan\" *");
+        assert_eq!(on_sqlite(ALL), text);
+        assert_eq!(on_sqlite(REST), format!("({text}) NOT (\"t100 u25q\" AND \"tvegan\" *)"));
+        assert_eq!(asked(&facets, &query, ALL, None), format!("{draft} & (w100 <-> s25q) & (wvegan:*)"));
+        assert_eq!(asked(&[], &query, TITLE, None), "(t100 <-> u25q) & (tvegan:*)");
+        let rest = format!("{draft} & (w100 <-> s25q) & (wvegan:*) & !((t100 <-> u25q) & (tvegan:*))");
+        assert_eq!(asked(&facets, &query, REST, None), rest);
+    }
+
+    #[test]
+    fn postgresql_is_asked_for_the_words_there_are() {
+        let query = Query::parse("50% veg").expect("terms");
+        let words = ["tvegan", "wvegan", "wvegetables", "wvehicle"].map(str::to_owned).into();
+        let words = Words::new(Words::beginnings(&query), &words);
+        assert_eq!(asked(&[], &query, ALL, Some(&words)), "(w50 <-> s25q) & ((wvegan | wvegetables))");
+        assert_eq!(asked(&[], &query, TITLE, Some(&words)), "(t50 <-> u25q) & ((tvegan))");
+        assert!(!words.is_hopeless(&query, ALL) && !words.lack_some(&query, REST));
+
+        let none = Words::new(Words::beginnings(&query), &BTreeSet::new());
+        assert!(none.is_hopeless(&query, ALL) && !none.lack_some(&query, REST));
+
+        let many: BTreeSet<String> = (0..=WORDS_MAX).map(|n| format!("wveg{n}")).collect();
+        let many = Words::new(Words::beginnings(&query), &many);
+        assert!(
+            !many.is_hopeless(&query, ALL) && many.lack_some(&query, ALL) && !many.lack_some(&query, TITLE)
         );
-        assert_eq!(tsquery(&facets, text), format!("{} & (w100 <-> s25q) & (wvegan:*)", facets[0]));
-        assert_eq!(tsquery(&[], Some((&query, Field::Title))), "(t100 <-> u25q) & (tvegan:*)");
+        assert_eq!(asked(&[], &query, ALL, Some(&many)), "(w50 <-> s25q)", "the rest is looked for in rows");
+    }
+
+    #[test]
+    fn stretches_are_as_short_as_they_can_be() {
+        let of = |rows, below| {
+            let all = Stretches::of(rows, below).expect("not all there are");
+            assert!(all.from() <= below - rows || all.shift == 29);
+            (all.tokens(), all.from())
+        };
+        assert_eq!(Stretches::of(1, 1), None);
+        assert_eq!(Stretches::of(1_000_000, 1_000_000), None);
+        assert_eq!(of(100, 1_025), ("(n9x1 | n9x2)".to_owned(), 512));
+        assert_eq!(of(999, 1_000), ("(n9x0 | n9x1)".to_owned(), 0));
+        assert_eq!(of(8_192, 1_000_000).1, (1_000_000 - 8_192) >> 13 << 13);
+        assert_eq!(of(900_000, 1_000_000).0, "(n19x0 | n19x1)");
+        let vast = 1_i64 << 40;
+        assert_eq!(of(vast - 1, vast).1, vast - (4 << 29));
     }
 
     #[test]
@@ -340,8 +482,13 @@ mod tests {
             ("interpretation", "winterpretat", false),
         ] {
             let query = Query::parse(text).expect("a term");
-            assert_eq!(match_text(&[], Some((&query, Field::Text))), format!("\"{asked}\" *"), "{text}");
-            assert_eq!(is_exact(&query), exact, "{text}");
+            let is_exact = is_exact(&query);
+            assert_eq!(is_exact, exact, "{text}");
+            for sought in [ALL, REST] {
+                let text = match_text(&[], Some((&query, sought)), is_exact);
+                assert!(text.trim_start_matches('(').starts_with(&format!("\"{asked}\" *")), "{text}");
+                assert_eq!(text.contains("NOT"), exact && sought == REST, "{text}");
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod rates;
 mod run_requests;
 mod runs;
 mod schema;
+mod searches;
 mod secrets;
 mod signals;
 mod sqlite_away;

@@ -1,0 +1,1 @@
+-- PostgreSQL has to be told which words there are, and where the newest rows lie; here the search index knows.
