@@ -65,7 +65,8 @@ pub(crate) trait Search: Sync {
         let wanted = self.query().map(|query| (query, Sought::All));
         let add = |select| self.beyond(select, Dialect::Postgres);
         let beyond: Option<&dyn Fn(Select) -> Select> = if self.has_more() { Some(&add) } else { None };
-        self.searchable().counted_on_postgres(&self.facets(), wanted, words, beyond, stretches)
+        let rows = Select::new("SELECT FROM", []);
+        self.searchable().picked(rows, &self.facets(), wanted, words, beyond, stretches)
     }
 
     /// A part of the index.
@@ -237,7 +238,7 @@ impl Store {
         }
     }
 
-    /// All of a search that is known to be less than [`SURE`], as the index gives it.
+    /// Some [`SURE`] rows of a search: all of it, if they are fewer.
     async fn whole(
         &self,
         search: &impl Search,
@@ -248,7 +249,9 @@ impl Store {
             return Ok(Vec::new());
         }
         let words = Some(&reckoned.words).filter(|_| !reckoned.lacks_some(search, sought));
-        self.bitten(search, sought, words, &all(SURE)).await
+        let mut seqs = self.bitten(search, sought, words, &all(SURE)).await?;
+        seqs.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(seqs)
     }
 
     /// Rows that are known, in their order, but for those that are no longer what is wanted.

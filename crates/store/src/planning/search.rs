@@ -289,8 +289,9 @@ impl Searchable {
             .then_arg("LIMIT", bite.limit)
     }
 
-    /// The same on PostgreSQL. Beginnings are asked for as the words that there are, and those that stand for many are
-    /// looked for in the rows; without `words`, the index is asked for all beginnings as they are.
+    /// The same on PostgreSQL, in no order where `below` is not given. Beginnings are asked for as the words that there
+    /// are, and those that stand for many are looked for in the rows; without `words`, the index is asked for all
+    /// beginnings as they are.
     pub(crate) fn gathered_on_postgres(
         &self,
         facets: &[String],
@@ -300,26 +301,17 @@ impl Searchable {
         bite: &Bite,
     ) -> Select {
         let select = Select::new("SELECT seq FROM", []);
+        let select = self.picked(select, facets, wanted, words, beyond, bite.stretches);
         // No index is in this order, so none is gone through for it.
-        self.picked(select, facets, wanted, words, beyond, bite.stretches)
-            .and_maybe("(seq + 0) <", bite.below)
-            .then("ORDER BY (seq + 0) DESC")
-            .then_arg("LIMIT", bite.limit)
+        let select = match bite.below {
+            Some(below) => select.then_arg("AND (seq + 0) <", below).then("ORDER BY (seq + 0) DESC"),
+            None => select,
+        };
+        select.then_arg("LIMIT", bite.limit)
     }
 
-    /// A row for each of them. It has no columns: where all of a page is visible, PostgreSQL does not even read it.
-    pub(crate) fn counted_on_postgres(
-        &self,
-        facets: &[String],
-        wanted: Option<(&Query, Sought)>,
-        words: Option<&Words>,
-        beyond: Option<&dyn Fn(Select) -> Select>,
-        stretches: Option<Stretches>,
-    ) -> Select {
-        self.picked(Select::new("SELECT FROM", []), facets, wanted, words, beyond, stretches)
-    }
-
-    fn picked(
+    /// The beginning of such a statement, up to where more conditions may follow.
+    pub(crate) fn picked(
         &self,
         select: Select,
         facets: &[String],
