@@ -9,6 +9,7 @@ use super::vendors::VendorBody;
 use crate::app::applications as use_case;
 use crate::face::body::{Body, Json};
 use crate::face::caller::{Can, Origin, ReadEvents, WriteEvents};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -22,7 +23,6 @@ use openevent_domain::planning::directory::Side;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()

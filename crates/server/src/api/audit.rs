@@ -5,6 +5,7 @@
 
 use crate::app::audit as use_case;
 use crate::face::caller::{Can, Everything};
+use crate::face::endpoint::routes;
 use crate::face::list::List;
 use crate::face::openapi::{Many, One, Page};
 use crate::face::problem::Problem;
@@ -14,7 +15,6 @@ use axum::extract::{Path, State};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(get))

@@ -7,6 +7,7 @@ use super::events::Target;
 use crate::app::budget as use_case;
 use crate::face::body::{Body, Json};
 use crate::face::caller::{Can, ReadBudget, WriteBudget};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -19,7 +20,6 @@ use axum::extract::{Path, State};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()

@@ -7,6 +7,7 @@ use super::events::Target;
 use crate::app::relations::{self as use_case, Scene};
 use crate::face::body::{Body, Json};
 use crate::face::caller::{Caller, Can, ReadEvents, WriteEvents};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -22,7 +23,6 @@ use openevent_domain::planning::event::Event;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(get, change, delete))

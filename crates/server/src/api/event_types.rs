@@ -6,6 +6,7 @@
 use crate::app::event_types::{self as use_case, DESCRIPTION_CHARS_MAX, Draft, EventTypeView, Put};
 use crate::face::body::{Body, Json};
 use crate::face::caller::{Can, ReadWorkflows, WriteWorkflows};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::fields::Fields;
 use crate::face::list::List;
@@ -19,7 +20,6 @@ use openevent_domain::signal::SignalName;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(get, put, delete))

@@ -6,6 +6,7 @@
 use crate::app::{calendar, events as use_case};
 use crate::face::body::{Body, Json, MaybeJson};
 use crate::face::caller::{Anyone, Can, DeleteEvents, ReadEvents, WriteEvents};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -23,7 +24,6 @@ use openevent_store::planning::events::{Audience, EventRecord};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()

@@ -5,6 +5,7 @@
 
 use super::index::VERSION;
 use crate::app::health::{Health, look};
+use crate::face::endpoint::routes;
 use crate::face::openapi::One;
 use crate::face::problem::{Code, FieldIssue, Problem};
 use crate::face::reply::Reply;
@@ -13,7 +14,6 @@ use axum::extract::State;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The state of the server and its parts.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

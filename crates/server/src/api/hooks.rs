@@ -6,6 +6,7 @@
 use crate::app::hooks as use_case;
 use crate::face::body::{Body, Sent};
 use crate::face::caller::Origin;
+use crate::face::endpoint::routes;
 use crate::face::moment::Moment;
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
@@ -13,7 +14,6 @@ use crate::state::App;
 use axum::extract::{Path, State};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default().routes(routes!(take))

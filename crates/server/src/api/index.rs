@@ -3,6 +3,7 @@
 //! Invariant: public; says nothing about data.
 //! Not here: health.
 
+use crate::face::endpoint::routes;
 use crate::face::openapi::One;
 use crate::face::reply::Reply;
 use crate::state::App;
@@ -10,7 +11,6 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The version of this server.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

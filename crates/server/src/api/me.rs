@@ -5,6 +5,7 @@
 
 use crate::app::{projects, sessions};
 use crate::face::caller::{Anyone, Caller, Credential};
+use crate::face::endpoint::routes;
 use crate::face::list::List;
 use crate::face::moment::Moment;
 use crate::face::openapi::{Deleted, Many, One, Page};
@@ -18,7 +19,6 @@ use openevent_domain::account::csrf_token;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default().routes(routes!(me)).routes(routes!(list)).routes(routes!(end))

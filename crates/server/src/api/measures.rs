@@ -3,13 +3,13 @@
 //! Invariant: labels never hold ids, names or paths of callers.
 //! Not here: what is measured (see `face::telemetry`).
 
+use crate::face::endpoint::routes;
 use crate::face::telemetry::recorder;
 use crate::state::App;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default().routes(routes!(metrics))

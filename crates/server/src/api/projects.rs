@@ -6,6 +6,7 @@
 use crate::app::projects::{self as use_case, Need, Seat};
 use crate::face::body::Json;
 use crate::face::caller::{Admin, Anyone};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -20,7 +21,6 @@ use openevent_store::keys::Project;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()

@@ -6,6 +6,7 @@
 use crate::api::vendors::VendorView;
 use crate::app::directory::{self, Viewer};
 use crate::app::{calendar, public as use_case};
+use crate::face::endpoint::routes;
 use crate::face::list::List;
 use crate::face::openapi::{Many, One, Page};
 use crate::face::params::Params;
@@ -20,7 +21,6 @@ use openevent_store::planning::events::Audience;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()

@@ -6,6 +6,7 @@
 use crate::app::runs as use_case;
 use crate::face::body::Nothing;
 use crate::face::caller::{Can, ReadRuns, WriteRuns};
+use crate::face::endpoint::routes;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
 use crate::face::moment::Moment;
@@ -18,7 +19,6 @@ use openevent_engine::Control;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()

@@ -16,6 +16,7 @@ use crate::face::caller::{
     Admin, Caller, Can, ReadBudget, ReadEvents, ReadSponsors, ReadTasks, ReadVendors, WriteBudget,
     WriteEvents, WriteTasks,
 };
+use crate::face::endpoint::routes;
 use crate::face::idempotency::Stopped;
 use crate::face::idempotency::arriving::Arriving;
 use crate::face::moment::Moment;
@@ -35,7 +36,6 @@ use openevent_store::planning::events::{Audience, Listing};
 use openevent_store::planning::parts::Filter;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()

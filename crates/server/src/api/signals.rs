@@ -10,6 +10,7 @@ use crate::app::signals::{self as use_case, Manner};
 use crate::app::{events, stream};
 use crate::face::body::{Decode, Nothing, Sent, is_json};
 use crate::face::caller::{Caller, Can, ReadSignals, WriteEvents};
+use crate::face::endpoint::routes;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
 use crate::face::moment::Moment;
@@ -28,7 +29,6 @@ use openevent_store::WriteSet;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The largest batch.
 const BATCH_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;

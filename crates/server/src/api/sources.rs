@@ -6,6 +6,7 @@
 use crate::app::sources as use_case;
 use crate::face::body::{Body, Json};
 use crate::face::caller::{Anyone, Can, Everything};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -20,7 +21,6 @@ use openevent_store::sources::SourceRecord;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(get, change, delete))

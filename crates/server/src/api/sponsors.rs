@@ -6,6 +6,7 @@
 use crate::app::directory::{self as use_case, Act, Viewer};
 use crate::face::body::{Json, MaybeJson, Nothing};
 use crate::face::caller::{Admin, Anyone, Can, ReadSponsors};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -21,7 +22,6 @@ use openevent_store::planning::directory::EntryRecord;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 const SIDE: Side = Side::Sponsor;
 

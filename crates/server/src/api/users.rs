@@ -6,6 +6,7 @@
 use crate::app::users as use_case;
 use crate::face::body::{Decode, Json, Sent};
 use crate::face::caller::Admin;
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -21,7 +22,6 @@ use openevent_store::users::UserRecord;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(get, change, delete))

@@ -8,6 +8,7 @@ mod deliveries;
 use crate::app::webhooks as use_case;
 use crate::face::body::{Body, Json, MaybeJson};
 use crate::face::caller::{Anyone, Can, Everything};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -22,7 +23,6 @@ use openevent_store::webhooks::WebhookRecord;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()

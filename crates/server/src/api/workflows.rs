@@ -7,6 +7,7 @@ use crate::app::runs;
 use crate::app::workflows::{self as use_case, LiveRuns, Unsupported};
 use crate::face::body::{self, Body, Decode, Sent, is_json};
 use crate::face::caller::{Can, ReadWorkflows, WriteRuns, WriteWorkflows};
+use crate::face::endpoint::routes;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Once;
 use crate::face::list::List;
@@ -24,7 +25,6 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 const YAML: [&str; 4] = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"];
 

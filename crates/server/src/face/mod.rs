@@ -9,6 +9,7 @@ pub mod body;
 pub mod caller;
 pub mod client;
 pub mod credential;
+pub mod endpoint;
 pub mod etag;
 pub mod fields;
 pub mod gate;

@@ -10,6 +10,7 @@ use crate::app::applications as use_case;
 use crate::app::public::{self, Seen};
 use crate::face::body::{Decode, Sent};
 use crate::face::caller::Origin;
+use crate::face::endpoint::endpoint;
 use crate::face::idempotency::Once;
 use crate::face::moment::Moment;
 use crate::face::params::Params;
@@ -30,9 +31,9 @@ use url::form_urlencoded;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/events/{id}/apply", get(event_form).post(apply))
-        .route("/vendors/apply", get(vendor_form).post(enrol))
-        .route("/applications/{token}", get(status))
+        .route("/events/{id}/apply", get(endpoint(event_form)).post(endpoint(apply)))
+        .route("/vendors/apply", get(endpoint(vendor_form)).post(endpoint(enrol)))
+        .route("/applications/{token}", get(endpoint(status)))
 }
 
 /// What was filled in. Fields left empty are not there.

@@ -12,6 +12,7 @@ use super::site::Site;
 use super::when::When;
 use crate::app::calendar;
 use crate::app::public::{self as use_case, Seen};
+use crate::face::endpoint::endpoint;
 use crate::face::list::List;
 use crate::face::moment::Moment;
 use crate::face::params::Params;
@@ -52,10 +53,10 @@ const EXCERPT_CHARS_MAX: usize = 180;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/events", get(list))
-        .route("/events.ics", get(feeds::calendar))
-        .route("/events.atom", get(feeds::atom))
-        .route("/events/{id}", get(one))
+        .route("/events", get(endpoint(list)))
+        .route("/events.ics", get(endpoint(feeds::calendar)))
+        .route("/events.atom", get(endpoint(feeds::atom)))
+        .route("/events/{id}", get(endpoint(one)))
 }
 
 /// An event in a list.

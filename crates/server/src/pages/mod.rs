@@ -18,6 +18,7 @@ pub mod site;
 mod vendors;
 mod when;
 
+use crate::face::endpoint::endpoint;
 use crate::face::problem::Problem;
 use crate::state::App;
 use askama::Template;
@@ -31,8 +32,8 @@ use std::sync::Arc;
 /// The paths of all pages and of their files.
 pub(crate) fn routes(document: &Value) -> Router<Arc<App>> {
     Router::new()
-        .route("/", get(home))
-        .route("/docs", get(docs))
+        .route("/", get(endpoint(home)))
+        .route("/docs", get(endpoint(docs)))
         .route("/openapi.json", get(assets::document(document)))
         .merge(access::routes())
         .merge(assets::routes())

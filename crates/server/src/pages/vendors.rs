@@ -9,6 +9,7 @@ use super::links::{Choice, beginning, choices, keeping, spoken};
 use super::page::{Page, Sheet};
 use super::site::Site;
 use crate::app::directory as use_case;
+use crate::face::endpoint::endpoint;
 use crate::face::list::List;
 use crate::face::problem::Problem;
 use crate::state::App;
@@ -27,7 +28,7 @@ const KEPT: [&str; 2] = ["search", "category"];
 const EXCERPT_CHARS_MAX: usize = 160;
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/vendors", get(list)).route("/vendors/{id}", get(one))
+    Router::new().route("/vendors", get(endpoint(list))).route("/vendors/{id}", get(endpoint(one)))
 }
 
 /// A vendor in a list.

@@ -5,7 +5,7 @@
 //! Not here: whose duty a review is.
 
 use super::finding::{self, Search, Start};
-use super::search::{Searchable, facet, text_tokens, title_tokens};
+use super::search::{Beyond, Searchable, facet, text_tokens, title_tokens};
 use crate::sql::{Bulk, Dialect, Kind, Select, Sql};
 use crate::totals::TOTAL_MAX;
 use crate::value::{Row, Value};
@@ -221,12 +221,8 @@ impl Search for Searched<'_> {
         facets(self.filter.side, self.filter.review, group.as_deref())
     }
 
-    fn has_more(&self) -> bool {
-        false
-    }
-
-    fn beyond(&self, select: Select, _: Dialect) -> Select {
-        select
+    fn beyond(&self, _: Dialect) -> Option<Beyond<'_>> {
+        None
     }
 
     fn filtered(&self, select: Select, dialect: Dialect) -> Select {

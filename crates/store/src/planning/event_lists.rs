@@ -6,7 +6,7 @@
 
 use super::events::{COLUMNS, EventRecord, record};
 use super::finding::{self, Search, Start};
-use super::search::{Field, Searchable, facet};
+use super::search::{Beyond, Field, Searchable, facet};
 use crate::sql::{Dialect, Select};
 use crate::totals::{SURE, TOTAL_MAX};
 use crate::value::Value;
@@ -225,12 +225,9 @@ impl Search for Listing {
         Self::facets(self)
     }
 
-    fn has_more(&self) -> bool {
-        self.filter.has_time()
-    }
-
-    fn beyond(&self, select: Select, dialect: Dialect) -> Select {
-        in_time(select, &self.filter, unindexed(dialect))
+    fn beyond(&self, dialect: Dialect) -> Option<Beyond<'_>> {
+        let filter = Some(&self.filter).filter(|filter| filter.has_time())?;
+        Some(Box::new(move |select| in_time(select, filter, unindexed(dialect))))
     }
 
     fn filtered(&self, select: Select, dialect: Dialect) -> Select {

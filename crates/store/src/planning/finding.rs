@@ -5,7 +5,7 @@
 //! is asked of the row itself whenever it is shown.
 //! Not here: how it is said to each database (see `search`), how long it is remembered (see `totals`).
 
-use super::search::{Bite, Pass, Searchable, Sought, Stretches, Words};
+use super::search::{Asked, Beyond, Bite, Pass, Searchable, Sought, Stretches, Words};
 use crate::sql::{Dialect, Select};
 use crate::totals::{FOUND_MAX, SURE, Tally};
 use crate::value::Row;
@@ -42,10 +42,8 @@ pub(crate) trait Search: Sync {
     fn query(&self) -> Option<&Query>;
     /// Whose rows, and the filters, as the index knows them.
     fn facets(&self) -> Vec<String>;
-    /// Whether there are filters that it does not know.
-    fn has_more(&self) -> bool;
-    /// Adds those, as `AND …`.
-    fn beyond(&self, select: Select, dialect: Dialect) -> Select;
+    /// The filters that it does not know, if there are any.
+    fn beyond(&self, dialect: Dialect) -> Option<Beyond<'_>>;
     /// Adds every filter and whose rows they are, so that no index is chosen for them.
     fn filtered(&self, select: Select, dialect: Dialect) -> Select;
 
@@ -60,24 +58,24 @@ pub(crate) trait Search: Sync {
         self.filtered(select, dialect)
     }
 
+    /// What the index is asked for.
+    fn asked<'a>(&'a self, sought: Sought, words: Option<&'a Words>, dialect: Dialect) -> Asked<'a> {
+        let wanted = self.query().map(|query| (query, sought));
+        Asked { facets: self.facets(), wanted, words, beyond: self.beyond(dialect) }
+    }
+
     /// A row for each that the index on PostgreSQL has in some stretches.
     fn counted(&self, words: Option<&Words>, stretches: Option<Stretches>) -> Select {
-        let wanted = self.query().map(|query| (query, Sought::All));
-        let add = |select| self.beyond(select, Dialect::Postgres);
-        let beyond: Option<&dyn Fn(Select) -> Select> = if self.has_more() { Some(&add) } else { None };
-        let rows = Select::new("SELECT FROM", []);
-        self.searchable().picked(rows, &self.facets(), wanted, words, beyond, stretches)
+        let asked = self.asked(Sought::All, words, Dialect::Postgres);
+        self.searchable().picked(Select::new("SELECT FROM", []), &asked, stretches)
     }
 
     /// A part of the index.
     fn gathered(&self, sought: Sought, words: Option<&Words>, bite: &Bite, dialect: Dialect) -> Select {
-        let (searchable, facets) = (self.searchable(), self.facets());
-        let wanted = self.query().map(|query| (query, sought));
-        let add = |select| self.beyond(select, dialect);
-        let beyond: Option<&dyn Fn(Select) -> Select> = if self.has_more() { Some(&add) } else { None };
+        let asked = self.asked(sought, words, dialect);
         match dialect {
-            Dialect::Sqlite => searchable.gathered_on_sqlite(&facets, wanted, beyond, bite),
-            Dialect::Postgres => searchable.gathered_on_postgres(&facets, wanted, words, beyond, bite),
+            Dialect::Sqlite => self.searchable().gathered_on_sqlite(&asked, bite),
+            Dialect::Postgres => self.searchable().gathered_on_postgres(&asked, bite),
         }
     }
 }
@@ -182,7 +180,7 @@ impl Store {
     pub(crate) async fn tally(&self, search: &impl Search) -> Result<Tally, Error> {
         let counting = async || {
             let reckoned = self.reckoned(search).await?;
-            self.counted(search, &reckoned, FOUND_MAX).await
+            self.counted(search, &reckoned, FIRST_OF_MANY, FOUND_MAX).await
         };
         self.tallied(search.question(), self.looked_up(search), counting).await
     }
@@ -211,13 +209,23 @@ impl Store {
         let end = reckoned.newest + 1;
         let stretches = Stretches::of(FIRST_OF_MANY, end);
         let count = self.count(search.counted(Some(&reckoned.words), stretches), SURE).await?;
-        let passed = end - stretches.map_or(0, Stretches::from);
-        let is_likely = count * end > 2 * SURE * passed.max(1);
-        Ok(count == SURE || (is_likely && self.counted(search, reckoned, SURE).await? == SURE))
+        let Some(stretches) = stretches.filter(|_| count < SURE) else { return Ok(count == SURE) };
+        let passed = end - stretches.from();
+        if count * end <= 2 * SURE * passed {
+            return Ok(false);
+        }
+        let next = grown(FIRST_OF_MANY, SURE * passed / count);
+        Ok(self.counted(search, reckoned, next, SURE).await? == SURE)
     }
 
-    /// How much a search finds, up to `max`.
-    async fn counted(&self, search: &impl Search, reckoned: &Reckoned, max: i64) -> Result<i64, Error> {
+    /// How much a search finds, up to `max`; PostgreSQL's index is first asked for so many rows.
+    async fn counted(
+        &self,
+        search: &impl Search,
+        reckoned: &Reckoned,
+        mut rows: i64,
+        max: i64,
+    ) -> Result<i64, Error> {
         if self.dialect() == Dialect::Sqlite {
             return Ok(self.bitten(search, Sought::All, None, &all(max)).await?.len() as i64);
         }
@@ -225,7 +233,7 @@ impl Store {
             return Ok(0);
         }
         let is_looked_at = reckoned.lacks_some(search, Sought::All);
-        let (end, mut rows) = (reckoned.newest + 1, FIRST_OF_MANY);
+        let end = reckoned.newest + 1;
         loop {
             let stretches = Stretches::of(rows, end);
             let count = self.count(search.counted(Some(&reckoned.words), stretches), max).await?;

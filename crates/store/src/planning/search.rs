@@ -89,6 +89,31 @@ pub(crate) struct Bite {
     pub(crate) limit: i64,
 }
 
+/// What the index is asked for.
+pub(crate) struct Asked<'a> {
+    /// Whose rows, and the filters, as it knows them.
+    pub(crate) facets: Vec<String>,
+    /// The words, and how much of what they find.
+    pub(crate) wanted: Option<(&'a Query, Sought)>,
+    /// On PostgreSQL, the words in the place of beginnings; those that stand for many are looked for in the rows. Without
+    /// any, the index is asked for all beginnings as they are.
+    pub(crate) words: Option<&'a Words>,
+    /// Adds conditions that it does not know.
+    pub(crate) beyond: Option<Beyond<'a>>,
+}
+
+/// Adds conditions, as `AND …`.
+pub(crate) type Beyond<'a> = Box<dyn Fn(Select) -> Select + 'a>;
+
+impl Asked<'_> {
+    fn and_beyond(&self, select: Select) -> Select {
+        match &self.beyond {
+            Some(beyond) => beyond(select),
+            None => select,
+        }
+    }
+}
+
 /// Stretches of rows in sequence, as the index on PostgreSQL knows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stretches {
@@ -254,34 +279,23 @@ impl Searchable {
         }
     }
 
-    /// The `seq` of rows that have these facets and the terms, the newest first, by the index on SQLite. `beyond` adds
-    /// conditions that it does not know.
-    pub(crate) fn gathered_on_sqlite(
-        &self,
-        facets: &[String],
-        wanted: Option<(&Query, Sought)>,
-        beyond: Option<&dyn Fn(Select) -> Select>,
-        bite: &Bite,
-    ) -> Select {
+    /// The `seq` of rows, the newest first, by the index on SQLite.
+    pub(crate) fn gathered_on_sqlite(&self, asked: &Asked<'_>, bite: &Bite) -> Select {
         let Self { table, index } = self;
-        let is_exact = wanted.is_none_or(|(query, _)| is_exact(query));
-        let found = match_text(facets, wanted, is_exact);
+        let is_exact = asked.wanted.is_none_or(|(query, _)| is_exact(query));
+        let found = match_text(&asked.facets, asked.wanted, is_exact);
         let select = Select::new("SELECT", []);
-        let select = if is_exact && beyond.is_none() {
+        let select = if is_exact && asked.beyond.is_none() {
             select.then_arg(&format!("{index}.rowid FROM {index} WHERE {index} MATCH"), found)
         } else {
             let joined = format!(
                 "{index}.rowid FROM {index} CROSS JOIN {table} ON {table}.seq = {index}.rowid WHERE {index} MATCH"
             );
             let select = select.then_arg(&joined, found);
-            let select = match wanted {
+            asked.and_beyond(match asked.wanted {
                 Some((query, sought)) if !is_exact => self.tested_of(select, query, sought, Dialect::Sqlite),
                 _ => select,
-            };
-            match beyond {
-                Some(beyond) => beyond(select),
-                None => select,
-            }
+            })
         };
         select
             .and_maybe(&format!("{index}.rowid <"), bite.below)
@@ -289,19 +303,9 @@ impl Searchable {
             .then_arg("LIMIT", bite.limit)
     }
 
-    /// The same on PostgreSQL, in no order where `below` is not given. Beginnings are asked for as the words that there
-    /// are, and those that stand for many are looked for in the rows; without `words`, the index is asked for all
-    /// beginnings as they are.
-    pub(crate) fn gathered_on_postgres(
-        &self,
-        facets: &[String],
-        wanted: Option<(&Query, Sought)>,
-        words: Option<&Words>,
-        beyond: Option<&dyn Fn(Select) -> Select>,
-        bite: &Bite,
-    ) -> Select {
-        let select = Select::new("SELECT seq FROM", []);
-        let select = self.picked(select, facets, wanted, words, beyond, bite.stretches);
+    /// The same on PostgreSQL, in no order where `below` is not given.
+    pub(crate) fn gathered_on_postgres(&self, asked: &Asked<'_>, bite: &Bite) -> Select {
+        let select = self.picked(Select::new("SELECT seq FROM", []), asked, bite.stretches);
         // No index is in this order, so none is gone through for it.
         let select = match bite.below {
             Some(below) => select.then_arg("AND (seq + 0) <", below).then("ORDER BY (seq + 0) DESC"),
@@ -311,35 +315,23 @@ impl Searchable {
     }
 
     /// The beginning of such a statement, up to where more conditions may follow.
-    pub(crate) fn picked(
-        &self,
-        select: Select,
-        facets: &[String],
-        wanted: Option<(&Query, Sought)>,
-        words: Option<&Words>,
-        beyond: Option<&dyn Fn(Select) -> Select>,
-        stretches: Option<Stretches>,
-    ) -> Select {
-        let mut asked = facets.to_vec();
-        asked.extend(stretches.map(Stretches::tokens));
+    pub(crate) fn picked(&self, select: Select, asked: &Asked<'_>, stretches: Option<Stretches>) -> Select {
+        let mut all = asked.facets.clone();
+        all.extend(stretches.map(Stretches::tokens));
         let mut is_tested = false;
-        if let Some((query, sought)) = wanted {
-            let phrases = |field| terms(query, field).into_iter().map(|term| phrase(&term, words));
-            is_tested = words.is_some_and(|words| words.lack_some(query, sought));
-            asked.extend(phrases(sought.field()).flatten());
+        if let Some((query, sought)) = asked.wanted {
+            let phrases = |field| terms(query, field).into_iter().map(|term| phrase(&term, asked.words));
+            is_tested = asked.words.is_some_and(|words| words.lack_some(query, sought));
+            all.extend(phrases(sought.field()).flatten());
             if sought.is_rest() && !is_tested {
-                asked.push(format!("!({})", all_of(phrases(Field::Title).flatten())));
+                all.push(format!("!({})", all_of(phrases(Field::Title).flatten())));
             }
         }
-        let select = select.then_arg(&format!("{} WHERE {FOUND}", self.table), all_of(asked)).then(")");
-        let select = match wanted {
+        let select = select.then_arg(&format!("{} WHERE {FOUND}", self.table), all_of(all)).then(")");
+        asked.and_beyond(match asked.wanted {
             Some((query, sought)) if is_tested => self.tested_of(select, query, sought, Dialect::Postgres),
             _ => select,
-        };
-        match beyond {
-            Some(beyond) => beyond(select),
-            None => select,
-        }
+        })
     }
 
     /// On PostgreSQL: the newest row, and the words there are with each of these beginnings.
@@ -409,7 +401,8 @@ mod tests {
     fn asked(facets: &[String], query: &Query, sought: Sought, words: Option<&Words>) -> String {
         let all = Bite { below: None, stretches: None, limit: 1 };
         let searchable = Searchable { table: "t", index: "i" };
-        let select = searchable.gathered_on_postgres(facets, Some((query, sought)), words, None, &all);
+        let asked = Asked { facets: facets.to_vec(), wanted: Some((query, sought)), words, beyond: None };
+        let select = searchable.gathered_on_postgres(&asked, &all);
         let Some(crate::value::Value::Text(text)) = select.args.first() else { panic!("{select:?}") };
         text.clone()
     }

@@ -9,6 +9,7 @@ mod forms;
 mod keys;
 mod sign_in;
 
+use crate::face::endpoint::endpoint;
 use crate::state::App;
 use axum::Router;
 use axum::routing::{get, post};
@@ -17,12 +18,12 @@ use std::sync::Arc;
 /// The paths.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/setup/{token}", get(sign_in::setup).post(sign_in::claim))
-        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
-        .route("/sign-out", post(sign_in::sign_out))
-        .route("/account", get(account::page))
-        .route("/account/password", post(account::change_password))
-        .route("/account/sessions/{id}/end", post(account::end_session))
-        .route("/account/keys", get(keys::page).post(keys::create))
-        .route("/account/keys/{id}/revoke", post(keys::revoke))
+        .route("/setup/{token}", get(endpoint(sign_in::setup)).post(endpoint(sign_in::claim)))
+        .route("/sign-in", get(endpoint(sign_in::page)).post(endpoint(sign_in::sign_in)))
+        .route("/sign-out", post(endpoint(sign_in::sign_out)))
+        .route("/account", get(endpoint(account::page)))
+        .route("/account/password", post(endpoint(account::change_password)))
+        .route("/account/sessions/{id}/end", post(endpoint(account::end_session)))
+        .route("/account/keys", get(endpoint(keys::page)).post(endpoint(keys::create)))
+        .route("/account/keys/{id}/revoke", post(endpoint(keys::revoke)))
 }
