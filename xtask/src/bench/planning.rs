@@ -17,6 +17,8 @@ use super::{Bench, Findings};
 use crate::postgres::{self, Cluster};
 
 const CLIENTS: [usize; 1] = [16];
+/// What a list may take on SQLite; PostgreSQL has twice that.
+const P99_MS_MAX: f64 = 15.0;
 /// Rows of a page, unless asked for otherwise.
 const PAGE_ROWS: u64 = 20;
 /// The page that is gone to by cursor.
@@ -232,17 +234,17 @@ fn judge(lanes: &[Lane], [few, many]: [u64; 2], findings: &mut Findings) {
     let worst = |figure: &dyn Fn(List) -> Option<f64>| {
         List::ALL.into_iter().map(figure).try_fold(0.0, |worst: f64, one| Some(worst.max(one?)))
     };
-    let slowest = worst(&|list| Some(sample(lanes, "SQLite", many, list)?.p99_ms));
-    let compared = worst(&|list| {
-        Some(sample(lanes, "PostgreSQL", many, list)?.p99_ms / sample(lanes, "SQLite", many, list)?.p99_ms)
-    });
+    let slowest = |database| worst(&|list| Some(sample(lanes, database, many, list)?.p99_ms));
     let grown = |database| {
         worst(&|list| {
             Some(sample(lanes, database, many, list)?.p50_ms / sample(lanes, database, few, list)?.p50_ms)
         })
     };
-    findings.target("slowest list of planned events, SQLite, p99 ms", Goal::AtMost(15.0), slowest, 1);
-    findings.target("worst list, PostgreSQL of SQLite, p99", Goal::AtMost(2.0), compared, 2);
+    let (sqlite, postgresql) = (slowest("SQLite"), slowest("PostgreSQL"));
+    findings.target("slowest list of planned events, SQLite, p99 ms", Goal::AtMost(P99_MS_MAX), sqlite, 1);
+    // Of that, not of what SQLite measures: the goal would move away with every gain there.
+    let goal = Goal::AtMost(2.0 * P99_MS_MAX);
+    findings.target("slowest list of planned events, PostgreSQL, p99 ms", goal, postgresql, 1);
     findings.target(
         "worst growth of a list's p50 from few to many events, SQLite",
         Goal::AtMost(1.5),

@@ -10,13 +10,13 @@ use crate::ambient::Millis;
 use crate::id::EventId;
 use serde_json::{Map, Value};
 
-/// A planned gathering.
+/// A planned gathering, with its plan or with what stands for it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub struct Event<P = Plan> {
     /// Its id.
     pub id: EventId,
     /// What organisers say about it.
-    pub plan: Plan,
+    pub plan: P,
     /// Where it stands.
     pub state: State,
     /// Counts its changes, from 1.

@@ -21,9 +21,11 @@ use openevent_domain::planning::directory::{Author, Profile, Review, Side};
 use openevent_domain::planning::form::{Form, Presence, text};
 use openevent_domain::planning::search::Query;
 use openevent_store::planning::directory::{EntryRecord, Filter, Place};
+use openevent_store::planning::unread::{Document, Unread};
 use openevent_store::{Error, WriteSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// The word of what everybody may see.
 pub(super) const APPROVED: &str = "approved";
@@ -50,14 +52,29 @@ impl Viewer {
     }
 }
 
+/// An entry as somebody sees it.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Shown<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    #[serde(flatten)]
+    profile: Cow<'a, Profile>,
+    #[serde(flatten)]
+    tail: Tail<'a>,
+}
+
+/// What is shown before its profile.
+#[derive(Serialize)]
+struct Head<'a> {
     #[serde(rename = "_id")]
     underscore_id: &'a str,
     id: &'a str,
-    #[serde(flatten)]
-    profile: Profile,
+}
+
+/// What is shown after it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,12 +86,20 @@ struct Shown<'a> {
 }
 
 fn shown(entry: &EntryRecord, viewer: Viewer) -> Shown<'_> {
-    let profile = entry.profile.clone();
+    let profile = match viewer {
+        Viewer::Public => Cow::Owned(entry.profile.clone().without_contacts()),
+        Viewer::Member | Viewer::Admin => Cow::Borrowed(&entry.profile),
+    };
+    Shown { head: head(entry), profile, tail: tail(entry, viewer) }
+}
+
+fn head<P>(entry: &EntryRecord<P>) -> Head<'_> {
+    Head { underscore_id: &entry.id, id: &entry.id }
+}
+
+fn tail<P>(entry: &EntryRecord<P>, viewer: Viewer) -> Tail<'_> {
     let is_admin = viewer == Viewer::Admin;
-    Shown {
-        underscore_id: &entry.id,
-        id: &entry.id,
-        profile: if viewer == Viewer::Public { profile.without_contacts() } else { profile },
+    Tail {
         status: (viewer != Viewer::Public).then(|| entry.review.as_str()),
         reviewed_at: entry.review.at().filter(|_| is_admin),
         rejection_reason: entry.review.reason().filter(|_| is_admin),
@@ -86,13 +111,22 @@ fn shown(entry: &EntryRecord, viewer: Viewer) -> Shown<'_> {
 /// A page of the directory.
 pub async fn list(app: &App, side: Side, viewer: Viewer, list: &List) -> Result<Reply, Problem> {
     let filter = filter(side, viewer, &list.params)?;
-    let (rows, meta) = page(app, &filter, list).await?;
-    let entries: Vec<_> = rows.iter().map(|entry| shown(entry, viewer)).collect();
-    Ok(list.reply(&entries, &meta))
+    if viewer == Viewer::Public {
+        let (rows, meta) = page(app, &filter, list).await?;
+        let entries: Vec<_> = rows.iter().map(|entry| shown(entry, viewer)).collect();
+        return Ok(list.reply(&entries, &meta));
+    }
+    let (rows, meta) = page::<Unread>(app, &filter, list).await?;
+    let entries = rows.iter().map(|entry| entry.profile.between(&head(entry), &tail(entry, viewer)));
+    Ok(list.reply(&entries.collect::<Result<Vec<_>, _>>()?, &meta))
 }
 
 /// The entries of a page, and what the page says about itself.
-async fn page(app: &App, filter: &Filter, list: &List) -> Result<(Vec<EntryRecord>, ListMeta), Problem> {
+async fn page<P: Document>(
+    app: &App,
+    filter: &Filter,
+    list: &List,
+) -> Result<(Vec<EntryRecord<P>>, ListMeta), Problem> {
     let place = match list.after::<(i64, i64, String)>()? {
         Some((rank, at, id)) => Place::After(rank, at, id),
         None => Place::Offset(list.offset()),

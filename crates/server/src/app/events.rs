@@ -11,7 +11,7 @@ use crate::app::{forms, relations, tasks};
 use crate::face::caller::Caller;
 use crate::face::etag::IfMatch;
 use crate::face::idempotency::Guard;
-use crate::face::list::{List, cursor};
+use crate::face::list::{List, ListMeta, cursor};
 use crate::face::params::Params;
 use crate::face::problem::Problem;
 use crate::face::reply::Reply;
@@ -32,6 +32,7 @@ use openevent_domain::tenant::Tenant;
 use openevent_store::planning::events::{
     Audience, Direction, EventRecord, Filter, Key, Listing, Place, Sort,
 };
+use openevent_store::planning::unread::{Document, Unread};
 use openevent_store::{Error, WriteSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -46,8 +47,19 @@ const SHIFT_DAYS_MAX: i64 = 366_000;
 
 /// An event as members of its project see it.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Shown<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    #[serde(flatten)]
+    plan: &'a Plan,
+    #[serde(flatten)]
+    tail: Tail<'a>,
+}
+
+/// What is shown before its plan.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Head<'a> {
     #[serde(rename = "_id")]
     underscore_id: &'a str,
     id: &'a str,
@@ -58,8 +70,12 @@ struct Shown<'a> {
     status_changed_at: Option<Millis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_from: Option<Status>,
-    #[serde(flatten)]
-    plan: &'a Plan,
+}
+
+/// What is shown after it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tail<'a> {
     created_by: &'a str,
     created_at: Millis,
     updated_at: Millis,
@@ -67,6 +83,12 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(event: &'a Event) -> Self {
+        Self { head: Head::of(event), plan: &event.plan, tail: Tail::of(event) }
+    }
+}
+
+impl<'a> Head<'a> {
+    fn of<P>(event: &'a Event<P>) -> Self {
         Self {
             underscore_id: event.id.as_str(),
             id: event.id.as_str(),
@@ -74,11 +96,13 @@ impl<'a> Shown<'a> {
             status: event.state.status(),
             status_changed_at: event.state.since(),
             cancelled_from: event.state.cancelled_from(),
-            plan: &event.plan,
-            created_by: &event.owner,
-            created_at: event.created_at,
-            updated_at: event.updated_at,
         }
+    }
+}
+
+impl<'a> Tail<'a> {
+    fn of<P>(event: &'a Event<P>) -> Self {
+        Self { created_by: &event.owner, created_at: event.created_at, updated_at: event.updated_at }
     }
 }
 
@@ -269,7 +293,8 @@ fn add(app: &App, set: &mut WriteSet, tenant: &Tenant, event: &Event, now: Milli
 }
 
 fn created_reply(event: &Event, ignored: &[String]) -> Reply {
-    let shown = Shown { event_id: Some(event.id.as_str()), ..Shown::of(event) };
+    let head = Head { event_id: Some(event.id.as_str()), ..Head::of(event) };
+    let shown = Shown { head, ..Shown::of(event) };
     let meta = forms::ignored(Map::from_iter([("created".to_owned(), true.into())]), ignored);
     Reply {
         location: Some(format!("/api/v1/events/{}", event.id)),
@@ -411,16 +436,18 @@ pub async fn list(app: &App, tenant: &Tenant, list: &List) -> Result<Reply, Prob
     let (sort, direction) = order(&list.params, is_search)?;
     let listing = Listing { audience: Audience::Members(tenant.clone()), filter, sort, direction };
     let (rows, meta) = page(app, &listing, list).await?;
-    let shown: Vec<_> = rows.iter().map(|row| Shown::of(&row.event)).collect();
-    Ok(list.reply(&shown, &meta))
+    let shown = rows.iter().map(|EventRecord { event, .. }: &EventRecord<Unread>| {
+        event.plan.between(&Head::of(event), &Tail::of(event))
+    });
+    Ok(list.reply(&shown.collect::<Result<Vec<_>, _>>()?, &meta))
 }
 
 /// The rows of a page, and what the page says about itself.
-pub async fn page(
+pub async fn page<P: Document>(
     app: &App,
     listing: &Listing,
     list: &List,
-) -> Result<(Vec<EventRecord>, crate::face::list::ListMeta), Problem> {
+) -> Result<(Vec<EventRecord<P>>, ListMeta), Problem> {
     let place = match list.after::<(Key, EventId)>()? {
         Some((key, id)) if fits(&key, listing) => Place::After(key, id),
         Some(_) => return Err(Problem::field("cursor", "was given out for another order")),

@@ -41,6 +41,14 @@ async fn an_entry_is_seen_once_it_is_approved_and_its_contacts_with_a_key_only()
         assert_eq!((before, pending), ((vec![], 404), vec!["Cakes".to_owned()]));
         assert_eq!((theirs.status, code(&theirs).as_str()), (403, "FORBIDDEN"));
         assert_eq!((approved.status, &approved.json()["data"]["status"]), (200, &json!("approved")));
+        for who in [key, OPERATOR] {
+            let alone = bed.send("GET", &path, &[who], "").await.text();
+            let alone = alone.strip_suffix('}').and_then(|text| text.split_once(r#""data":"#)).expect("data").1;
+            for list in ["/api/v1/vendors", "/api/v1/vendors?search=cak"] {
+                let list = bed.send("GET", list, &[who], "").await.text();
+                assert!(list.contains(alone), "{alone} is not in {list}");
+            }
+        }
         let seen = bed.send("GET", &path, &[key], "").await.json()["data"].clone();
         assert_eq!((&seen["contactEmail"], &seen["rating"]), (&json!("a@b.example"), &json!(4.5)));
         assert!(seen.get("reviewNotes").is_none() && seen.get("insurance").is_none(), "{seen}");

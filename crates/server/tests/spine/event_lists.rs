@@ -4,7 +4,7 @@
 //! Not here: paging rules that all lists have (`tests/face`).
 
 use crate::bed::{Bed, OPERATOR, code, on_both};
-use crate::events::create;
+use crate::events::{create, id};
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/events";
@@ -44,6 +44,31 @@ async fn fill(bed: &Bed) {
         body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         create(bed, body).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_shows_an_event_as_it_is_shown_alone() {
+    on_both(async |bed: &Bed| {
+        let whole = json!({
+            "title": "A \"}\" & ü\n\u{7}", "description": "\\ and more", "startDate": 10, "endDate": 20,
+            "timezone": "Europe/Berlin", "eventType": "meetup", "locationType": "hybrid", "venueName": "Hall",
+            "venueAddress": "Street 1", "virtualPlatform": "https://meet.example", "expectedAttendees": 5, "budget": "10.50",
+            "budgetCurrency": "EUR", "isPublic": true, "seekingVendors": true, "vendorCategories": ["Food"],
+            "seekingSponsors": true, "sponsorBenefits": "thanks", "requirements": {"power": [1.50, null]},
+            "publicVisibility": {"showBudget": true}, "status": "planning",
+        });
+        for body in [json!({"title": "Plain", "startDate": 1}), whole] {
+            let id = id(&create(bed, body).await);
+            let alone = bed.get(&format!("{PATH}/{id}")).await.text();
+            let alone =
+                alone.strip_suffix('}').and_then(|text| text.split_once(r#""data":"#)).expect("data").1;
+            for query in ["", "sort=startDate", "sort=title"] {
+                let list = bed.get(&format!("{PATH}?{query}")).await.text();
+                assert!(list.contains(alone), "{query}: {alone} is not in {list}");
+            }
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

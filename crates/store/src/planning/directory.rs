@@ -6,6 +6,7 @@
 
 use super::finding::{self, Search, Start};
 use super::search::{Beyond, Searchable, facet, text_tokens, title_tokens};
+use super::unread::Document;
 use crate::sql::{Bulk, Dialect, Kind, Select, Sql};
 use crate::totals::TOTAL_MAX;
 use crate::value::{Row, Value};
@@ -18,13 +19,13 @@ use std::collections::BTreeMap;
 
 /// An entry.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EntryRecord {
+pub struct EntryRecord<P = Profile> {
     /// Its id.
     pub id: String,
     /// Which half it is in.
     pub side: Side,
     /// What is said of them.
-    pub profile: Profile,
+    pub profile: P,
     /// What the admins say to it.
     pub review: Review,
     /// Counts its changes, from 1.
@@ -140,12 +141,12 @@ impl Store {
 
     /// A page of entries, found by their name first, then the newest; and how many there are: exactly up to 2000, at
     /// most 100 000 (10 000 of a search), and of long lists as it was some seconds ago.
-    pub async fn entries(
+    pub async fn entries<P: Document>(
         &self,
         filter: &Filter,
         place: &Place,
         limit: i64,
-    ) -> Result<(Vec<EntryRecord>, i64), Error> {
+    ) -> Result<(Vec<EntryRecord<P>>, i64), Error> {
         let Some(query) = &filter.search else {
             let total = self.total(counted(filter), TOTAL_MAX).await?;
             let rows = self.rows(list(filter, place, limit)).await?;
@@ -282,11 +283,11 @@ fn list(filter: &Filter, place: &Place, limit: i64) -> Select {
 }
 
 /// A row with its place in the order of commits.
-pub(super) fn record(mut row: Row) -> Result<(EntryRecord, i64), Error> {
+pub(super) fn record<P: Document>(mut row: Row) -> Result<(EntryRecord<P>, i64), Error> {
     let id = row.text()?;
     let side = row.text()?;
     let side = Side::parse(&side).ok_or_else(|| Error::Corrupt(format!("`{side}` is no side")))?;
-    let profile = row.json()?;
+    let profile = P::of(row.text()?)?;
     let (word, at, reason) = (row.text()?, row.int_or_null()?.unwrap_or_default(), row.text_or_null()?);
     let review = match word.as_str() {
         "approved" => Review::Approved { at },

@@ -7,6 +7,7 @@
 use super::events::{COLUMNS, EventRecord, record};
 use super::finding::{self, Search, Start};
 use super::search::{Beyond, Field, Searchable, facet};
+use super::unread::Document;
 use crate::sql::{Dialect, Select};
 use crate::totals::{SURE, TOTAL_MAX};
 use crate::value::Value;
@@ -262,12 +263,12 @@ impl Store {
     }
 
     /// A page of a list, and how many rows the list has (see [`Self::events_count`]).
-    pub async fn events_page(
+    pub async fn events_page<P: Document>(
         &self,
         listing: &Listing,
         place: &Place,
         limit: i64,
-    ) -> Result<(Vec<EventRecord>, i64), Error> {
+    ) -> Result<(Vec<EventRecord<P>>, i64), Error> {
         if listing.is_ranked() {
             return self.events_found(listing, place, limit).await;
         }
@@ -292,23 +293,23 @@ impl Store {
         self.total(counted(listing, self.dialect()), TOTAL_MAX).await
     }
 
-    async fn events_by(
+    async fn events_by<P: Document>(
         &self,
         listing: &Listing,
         place: &Place,
         limit: i64,
         way: &Way,
-    ) -> Result<Vec<EventRecord>, Error> {
+    ) -> Result<Vec<EventRecord<P>>, Error> {
         let rows = self.rows(list(listing, place, limit, way, self.dialect())).await?;
         rows.into_iter().map(|row| record(row, listing.sort).map(|(record, _)| record)).collect()
     }
 
-    async fn events_found(
+    async fn events_found<P: Document>(
         &self,
         listing: &Listing,
         place: &Place,
         limit: i64,
-    ) -> Result<(Vec<EventRecord>, i64), Error> {
+    ) -> Result<(Vec<EventRecord<P>>, i64), Error> {
         let start = match place {
             Place::Offset(rows) => Start::Offset(*rows),
             Place::After(Key::Rank(rank, seq), _) => Start::After(*rank, *seq),

@@ -8,22 +8,25 @@ pub use super::event_lists::{Audience, Direction, Filter, Key, Listing, Place, S
 
 use super::event_lists::Facet;
 use super::search::{text_tokens, title_tokens};
+use super::unread::Document;
 use crate::sql::{Bulk, Kind, Select, Sql};
-use crate::value::{Row, Value};
+use crate::value::{Row, Value, parse};
 use crate::write::{Expect, Write, WriteSet};
 use crate::{Error, Store};
+use openevent_domain::ambient::Millis;
 use openevent_domain::id::EventId;
 use openevent_domain::planning::event::Event;
-use openevent_domain::planning::plan::LocationType;
+use openevent_domain::planning::plan::{LocationType, Plan};
 use openevent_domain::planning::search::sort_key;
 use openevent_domain::planning::status::{State, Status};
 use openevent_domain::tenant::{Environment, Tenant};
+use serde::Deserialize;
 
 /// An event as it is stored.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EventRecord {
+pub struct EventRecord<P = Plan> {
     /// The event.
-    pub event: Event,
+    pub event: Event<P>,
     /// Moves with every change of what hangs on it.
     pub touched: i64,
     /// Where it is in the list it was found by.
@@ -177,32 +180,32 @@ fn listed(id: &EventId) -> Select {
     Select::new(COLUMNS, []).then("seq FROM events WHERE listed = 1").and("id =", id.as_str())
 }
 
+/// What lists are ordered by in a plan.
+#[derive(Deserialize)]
+struct Ordered {
+    title: String,
+    #[serde(rename = "startDate")]
+    start_at: Millis,
+}
+
 /// A row with its place in the order of commits.
-pub(super) fn record(mut row: Row, sort: Sort) -> Result<(EventRecord, i64), Error> {
+pub(super) fn record<P: Document>(mut row: Row, sort: Sort) -> Result<(EventRecord<P>, i64), Error> {
     let id = EventId::trusted(row.text()?);
-    let plan = row.json()?;
+    let plan = row.text()?;
     let status = status(&row.text()?)?;
     let at = row.int_or_null()?;
     let from = row.text_or_null()?.map(|word| self::status(&word)).transpose()?;
-    let event = Event {
-        id,
-        plan,
-        state: State::trusted(status, at, from),
-        owner: row.text()?,
-        version: row.int()?,
-        created_at: 0,
-        updated_at: 0,
-    };
-    let touched = row.int()?;
-    let event = Event { created_at: row.int()?, updated_at: row.int()?, ..event };
-    let seq = row.int()?;
+    let state = State::trusted(status, at, from);
+    let (owner, version, touched) = (row.text()?, row.int()?, row.int()?);
+    let (created_at, updated_at, seq) = (row.int()?, row.int()?, row.int()?);
     let key = match sort {
-        Sort::Creation => Key::Time(event.created_at),
-        Sort::Start => Key::Time(event.plan.start_at),
-        Sort::Update => Key::Time(event.updated_at),
-        Sort::Title => Key::Text(sort_key(&event.plan.title)),
-        Sort::Relevance => Key::Rank(0, event.created_at),
+        Sort::Creation => Key::Time(created_at),
+        Sort::Start => Key::Time(parse::<Ordered>(&plan)?.start_at),
+        Sort::Update => Key::Time(updated_at),
+        Sort::Title => Key::Text(sort_key(&parse::<Ordered>(&plan)?.title)),
+        Sort::Relevance => Key::Rank(0, created_at),
     };
+    let event = Event { id, plan: P::of(plan)?, state, owner, version, created_at, updated_at };
     Ok((EventRecord { event, touched, key }, seq))
 }
 

@@ -13,3 +13,4 @@ pub(crate) mod lookup;
 pub mod parts;
 mod search;
 pub mod segments;
+pub mod unread;

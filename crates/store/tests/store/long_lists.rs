@@ -101,7 +101,7 @@ fn ids(rows: &[EventRecord]) -> Vec<EventId> {
 async fn check(bed: &Bed, listing: &Listing, expected: &[EventId]) {
     let mut place = Place::Offset(0);
     for page in expected.chunks(PAGE as usize).take(3) {
-        let (rows, total) = bed.store.events_page(listing, &place, PAGE).await.expect("a page");
+        let (rows, total) = bed.store.events_page::<Plan>(listing, &place, PAGE).await.expect("a page");
         assert_eq!((ids(&rows), total), (page.to_vec(), expected.len() as i64), "{listing:?} {place:?}");
         let last = rows.last().expect("a row");
         place = Place::After(last.key.clone(), last.event.id.clone());
@@ -174,8 +174,9 @@ async fn those_who_have_few_of_what_many_have_find_theirs() {
             ..listing(Sort::Relevance, Direction::Descending, filter)
         };
 
-        let common = bed.store.events_page(&theirs(searching("common")), &Place::Offset(0), PAGE).await;
-        let hay = bed.store.events_page(&theirs(searching("hay")), &Place::Offset(0), PAGE).await;
+        let common =
+            bed.store.events_page::<Plan>(&theirs(searching("common")), &Place::Offset(0), PAGE).await;
+        let hay = bed.store.events_page::<Plan>(&theirs(searching("hay")), &Place::Offset(0), PAGE).await;
 
         let (rows, total) = common.expect("a page");
         assert_eq!((rows.len(), total), (EVENTS / 700, (EVENTS / 700) as i64));

@@ -39,7 +39,7 @@ async fn found(store: &Store, words: &str) -> Vec<EventRecord> {
     let filter = Filter { search: Query::parse(words), ..Filter::default() };
     let (sort, direction) = (Sort::Relevance, Direction::Descending);
     let listing = Listing { audience: Audience::Members(tenant()), filter, sort, direction };
-    let (rows, total) = store.events_page(&listing, &Place::Offset(0), 100).await.expect("a page");
+    let (rows, total) = store.events_page::<Plan>(&listing, &Place::Offset(0), 100).await.expect("a page");
     assert!(total >= rows.len() as i64, "{words}: {total}");
     rows
 }
