@@ -214,7 +214,9 @@ impl Store {
         if count * end <= 2 * SURE * passed {
             return Ok(false);
         }
-        let next = grown(FIRST_OF_MANY, SURE * passed / count);
+        // How many rows are looked at one by one, the count itself decides.
+        let is_looked_at = reckoned.lacks_some(search, Sought::All);
+        let next = if is_looked_at { FIRST_OF_MANY } else { grown(FIRST_OF_MANY, SURE * passed / count) };
         Ok(self.counted(search, reckoned, next, SURE).await? == SURE)
     }
 
